@@ -1,0 +1,146 @@
+/* config.h: /etc/clawsup/clawsup.conf and tenants.d/NAME.conf as typed, validated values. Every error names
+ * file and line and says what would be valid; every error of a load is reported, not only the first. Knows no
+ * daemon and no engine. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/defs.h"
+#include "base/err.h"
+#include "filter/policy.h"
+#include "recovery/params.h"
+
+enum config_mode { CONFIG_MANAGED, CONFIG_EXTERNAL, _CONFIG_MODE_MAX };
+enum config_enforce { CONFIG_ENFORCE_STRICT, CONFIG_ENFORCE_BEST_EFFORT, _CONFIG_ENFORCE_MAX };
+enum config_check_type {
+    CONFIG_CHECK_NONE,
+    CONFIG_CHECK_HTTP,
+    CONFIG_CHECK_TCP,
+    CONFIG_CHECK_DOCKER,
+    _CONFIG_CHECK_TYPE_MAX
+};
+
+struct config_strv {
+    char **items;
+    size_t n;
+};
+
+struct config_health {
+    enum config_check_type type;
+    char *url;         /* http: */
+    char *unix_socket; /* http over a unix socket; NULL */
+    char *json_field,
+        *json_value;  /* expect_json = { ok = true; }: one field, its value as compact JSON; NULL */
+    char address[64]; /* tcp: literal */
+    uint16_t port;
+    uint64_t interval_us, timeout_us, start_deadline_us;
+    uint32_t fall, rise;
+};
+
+struct config_port {
+    char host_address[64];
+    uint16_t host_port, container_port;
+}; /* host address is loopback */
+struct config_listen {
+    bool is_unix;
+    char *path;
+    char address[64];
+    uint16_t port;
+    char *text;
+};
+struct config_mount {
+    char *source, *target;
+    bool read_only;
+};
+
+struct config_gateway {
+    enum config_mode mode;
+    char *name;        /* container name; default "openclaw-gw-SLUG" */
+    char *match_label; /* external: "key=value"; NULL: by name */
+    char *image;
+    struct config_strv command, entrypoint;
+    struct config_strv env; /* KEY=VALUE */
+    char *env_file;         /* read at each create; KEY=VALUE lines */
+    char *user;             /* NULL: the image's */
+    char *data_target; /* where data_root is mounted in the gateway; default: the same path as on the host */
+    struct config_mount *mounts;
+    size_t n_mounts;
+    struct config_port *ports;
+    size_t n_ports;
+    bool internal;        /* the tenant's bridge has no way out */
+    bool docker_host_tcp; /* DOCKER_HOST=tcp://BRIDGE:2375 instead of the unix socket */
+    uint64_t stop_timeout_us;
+    struct config_health health;
+};
+
+struct config_proxy {
+    enum config_mode mode; /* embedded (managed), or a sidecar container that exists already */
+    char *name;            /* external: the sidecar's container name */
+    char *match_label;
+    struct config_listen *listen;
+    size_t n_listen;             /* default: unix:RUNTIME_DIR/SLUG/docker.sock */
+    uid_t socket_uid;            /* owner of the unix socket: the gateway's uid; default 0 */
+    struct config_health health; /* timings of /_ping */
+};
+
+struct config_limits {
+    uint64_t nano_cpus, memory_bytes, pids, disk_bytes; /* 0: not limited */
+    uint64_t cpu_weight;                                /* 1..10000, default 100 */
+    enum config_enforce enforce;
+};
+
+struct config_tenant {
+    char slug[SLUG_MAX + 1];
+    char *file;
+    unsigned line; /* where it was defined */
+    char *data_root;
+    struct config_proxy proxy;
+    struct policy
+        *policy; /* from proxy.* and limits.sandbox; network_id and cgroup_parent are filled by the daemon */
+    struct config_gateway gateway;
+    struct config_limits limits;
+    struct recovery_params recovery; /* per component defaults after merge */
+};
+
+struct config {
+    char *file;
+    char *runtime_dir;   /* /run/clawsup */
+    char *state_dir;     /* /var/lib/clawsup */
+    char *engine_socket; /* /run/docker.sock */
+    char *metrics_file;  /* /var/lib/prometheus/node-exporter/clawsup.prom; "" = off */
+    uint64_t metrics_interval_us;
+    char *
+        proxy_program; /* default: clawsup-proxy beside clawsupd, else PREFIX/libexec/clawsup/clawsup-proxy */
+    char *proxy_user;  /* default clawsup-proxy */
+    char *docker_gid;  /* NULL: the group "docker" */
+    bool allow_root_gid;
+    char *control_group; /* group of the control socket; NULL: root only */
+    int log_level;
+    bool stop_gateways; /* on SIGTERM; default false */
+    uint64_t relist_interval_us;
+    uint64_t host_reserve_memory_bytes; /* clawsup.slice MemoryMax = total - this */
+    struct recovery_host_params recovery;
+    struct config_tenant **tenants;
+    size_t n_tenants; /* sorted by slug */
+};
+
+/* One finding: "FILE:LINE: text". */
+struct config_findings {
+    char **items;
+    size_t n;
+};
+void config_findings_free(struct config_findings *f);
+
+/* Loads `path` and DIR(path)/tenants.d/ files that end in .conf (in name order). 0, or -EINVAL / -ENOENT /
+ * -EACCES / -ENOMEM with at least one finding. `ret_findings` is filled on failure and freed by the caller.
+ */
+int config_load(const char *path, struct config **ret, struct config_findings *ret_findings);
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free)
+
+const struct config_tenant *config_find(const struct config *c, const char *slug);
+/* True when nothing that a running tenant depends on differs (mark and sweep leaves it alone). */
+bool config_tenant_equal(const struct config_tenant *a, const struct config_tenant *b);
+/* True when host-wide values that need a restart of clawsupd differ (runtime_dir, state_dir, engine_socket,
+ * ...); `e` names the first. */
+bool config_needs_restart(const struct config *a, const struct config *b, struct err *e);
