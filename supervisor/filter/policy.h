@@ -58,6 +58,12 @@ DEFINE_CLEANUP(struct policy *, policy_free)
 int policy_list_add(struct policy_list *l, const char *s); /* copies; -ENOMEM, -E2BIG above POLICY_LIST_MAX */
 bool policy_list_has(const struct policy_list *l, const char *s);
 
+/* True if `ref` (a client's image reference) is on the allowlist: the same text, where a missing tag means
+ * ":latest" on both sides. Digests and ids count only when they are listed themselves. */
+bool policy_allows_image(const struct policy *p, const char *ref);
+/* The root of bind_mount_from that covers `path` (a clean path), the longest one; NULL: none. */
+const char *policy_bind_root(const struct policy *p, const char *path);
+
 /* Checks every field against the others: caps > 0, clean bind roots, patterns that compile, a pattern that
  * cannot match every name. -EINVAL with the field's name and what would be valid. */
 int policy_validate(const struct policy *p, struct err *e);
