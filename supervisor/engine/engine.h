@@ -15,10 +15,11 @@ struct engine_call;
 
 enum engine_result {
     ENGINE_OK,          /* an HTTP answer of any status below 500 */
-    ENGINE_HTTP_ERROR,  /* 5xx */
+    ENGINE_HTTP_ERROR,  /* 5xx, or an answer whose JSON is malformed */
     ENGINE_UNREACHABLE, /* no socket, refused, reset, half an answer */
     ENGINE_TIMEOUT,     /* no whole answer by the deadline */
-    ENGINE_OWN_FAULT,   /* no fd, no memory: says nothing about the engine (UNKNOWN) */
+    ENGINE_OWN_FAULT,   /* no fd, no memory, our loop lagged, an answer above our limits, no API version that
+                           both   speak: says nothing about the engine's health (UNKNOWN) */
     _ENGINE_RESULT_MAX
 };
 
@@ -30,6 +31,8 @@ struct engine_answer {
     uint64_t elapsed_us;
 };
 
+/* Called once, from the loop. The call is gone when this returns; from inside, engine_call_cancel() on any
+ * call and engine_free() are allowed. */
 typedef void (*engine_fn)(struct engine *e, const struct engine_answer *a, void *userdata);
 
 /* Engine events of type "container" and the state of the stream. */
@@ -44,8 +47,10 @@ struct engine_event {
 };
 typedef void (*engine_event_fn)(struct engine *e, const struct engine_event *ev, void *userdata);
 
+/* -EINVAL, -ENAMETOOLONG: not a path that a unix socket can have; -ENOMEM. The socket need not exist yet. */
 int engine_new(sd_event *event, const char *socket_path, struct engine **ret);
-struct engine *engine_free(struct engine *e); /* cancels every call without calling back */
+/* Cancels every call without calling back; their handles die with it. */
+struct engine *engine_free(struct engine *e);
 DEFINE_CLEANUP(struct engine *, engine_free)
 
 /* One request. `path` begins with '/' and has no version prefix: the negotiated one is put in front (the
@@ -62,7 +67,8 @@ int engine_ping(
 
 /* Starts the /events stream (containers only) and keeps it: reconnects after 0.5 s doubling to 15 s, with
  * jitter. STREAM_UP is delivered after each (re)connect: the listener must relist then, events may have been
- * lost. */
+ * lost. STREAM_DOWN follows each STREAM_UP that ends; the stream is down at first. The listener may free the
+ * engine. -EBUSY: subscribed already; -ENOMEM. */
 int engine_subscribe(struct engine *e, engine_event_fn fn, void *userdata);
 uint64_t engine_reconnects(const struct engine *e); /* of the event stream, since the start */
 
