@@ -129,6 +129,10 @@ $(B)/tests/support/%: $(B)/obj/tests/support/%.o $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_proxy)
+$(B)/tests/support/slice_tool: $(B)/obj/tests/support/slice_tool.o $(B)/liblimits.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_jansson) $(shell $(PKG_CONFIG) --libs libsystemd)
 .SECONDARY:
 
 unit-tests: $(UNIT:%=$(B)/tests/unit/%)

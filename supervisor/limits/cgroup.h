@@ -58,9 +58,9 @@ void cgroup_sample_add(struct cgroup_sample *sum, const struct cgroup_sample *x)
 /* ---- tenants on a v2 host without systemd (LIMITS_CGROUPFS): clawsup is the writer there */
 
 /* The CgroupParent of a tenant, as the engine takes it: "/clawsup/SLUG". */
-void cgroup_parent_path(char *out, size_t n, const char *slug);
+void cgroup_tenant_parent(char *out, size_t n, const char *slug);
 /* Makes ROOT/clawsup/SLUG, switches the controllers on for it and writes the limits. `slug` NULL: the parent
- * of all tenants. -errno, and nothing but these two directories is ever written. */
+ * of all tenants. Also switches the controllers on in the root. -errno. */
 int cgroup_tenant_apply(const struct limits_host *h, const char *slug, const struct limits_want *w);
 /* Removes it; 0 when it does not exist, -EBUSY while something lives in it. */
 int cgroup_tenant_remove(const struct limits_host *h, const char *slug);

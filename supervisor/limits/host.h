@@ -41,6 +41,7 @@ struct limits_host {
     enum limits_cgroup cgroup;
     char cgroup_root[256]; /* the v2 tree (also on a hybrid host), "" if there is none */
     char v1_memory[256];   /* mount points of v1 controllers, "" if not mounted */
+    char v1_cpu[256];
     char v1_cpuacct[256];
     char v1_pids[256];
     unsigned controllers; /* enum limits_controller bits */

@@ -14,7 +14,7 @@ struct slice_bus;
 struct slice_call;
 
 /* r: 0, or -errno with the reason in `text` ("" on success). Runs exactly once, from the loop, unless the
- * call is cancelled. */
+ * call is cancelled. May start and cancel calls; must not free the bus. */
 typedef void (*slice_fn)(int r, const char *text, void *userdata);
 
 /* Connects to the system bus at the first call, and again after the connection broke. */
