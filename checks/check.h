@@ -20,19 +20,26 @@ struct check_sample {
     char detail[160]; /* for people: "HTTP 503", "connect: Connection refused", "field ok is false" */
 };
 
+/* Called once, from the loop. The check is gone when this returns: forget its handle. check_free() on it from
+ * inside is allowed. */
 typedef void (*check_fn)(const struct check_sample *s, void *userdata);
 
 struct check; /* one running sample */
 /* Cancels: the callback will not run. NULL allowed. */
 struct check *check_free(struct check *c);
+DEFINE_CLEANUP(struct check *, check_free)
+
+const char *check_result_to_string(enum check_result r); /* "ok", "fail", "unknown" */
 
 /* The shared libcurl multi handle for probes. */
 struct check_http_pool;
 int check_http_pool_new(sd_event *event, struct check_http_pool **ret);
+/* Cancels what still runs in it; the handles stay valid for check_free(). */
 struct check_http_pool *check_http_pool_free(struct check_http_pool *p);
+DEFINE_CLEANUP(struct check_http_pool *, check_http_pool_free)
 
 struct check_http_spec {
-    const char *url;                 /* http://host:port/path */
+    const char *url;                 /* http://HOST:PORT/PATH; HOST is an address or "localhost" over TCP */
     const char *unix_socket;         /* NULL, or connect here and use the url's path */
     const char *method;              /* NULL: GET */
     unsigned status_min, status_max; /* 0, 0: 200..299 */
@@ -41,15 +48,19 @@ struct check_http_spec {
     const char *json_value;
     uint64_t timeout_us;
 };
-/* Starts a sample; the spec is borrowed for the call only. -errno if it could not be started. */
+/* Starts a sample; the spec is borrowed for the call only. Redirects are not followed and at most 64 KiB of
+ * body are read. -EINVAL: bad URL, range or json_value; other -errno if it could not be started (count it as
+ * CHECK_UNKNOWN). */
 int check_http_start(struct check_http_pool *p, const struct check_http_spec *spec, check_fn fn,
     void *userdata, struct check **ret);
 
-/* TCP connect to a literal address and port: ok when the handshake completes. */
+/* TCP connect to a literal address (IPv4 or IPv6) and port: ok when the handshake completes. -EINVAL, or
+ * -errno if it could not be started (count it as CHECK_UNKNOWN). */
 int check_tcp_start(sd_event *event, const char *address, uint16_t port, uint64_t timeout_us, check_fn fn,
     void *userdata, struct check **ret);
 
 /* A pidfd that becomes readable is hard evidence: `fn` is called once with CHECK_FAIL and the detail
- * "exited with status N" / "killed by signal N" (waitid when it is our child, else "exited"). */
+ * "exited with status N" / "killed by signal N" (waitid when it is our child, which reaps it, else "exited").
+ */
 int check_pidfd_start(
     sd_event *event, int pidfd, check_fn fn, void *userdata, struct check **ret); /* pidfd borrowed */
