@@ -80,7 +80,7 @@ struct config_proxy {
     struct config_listen *listen;
     size_t n_listen;             /* default: unix:RUNTIME_DIR/SLUG/docker.sock */
     uid_t socket_uid;            /* owner of the unix socket: the gateway's uid; default 0 */
-    struct config_health health; /* timings of /_ping */
+    struct config_health health; /* of /_ping: the timings; external: where to ask, too */
 };
 
 struct config_limits {
@@ -98,12 +98,14 @@ struct config_tenant {
     struct policy
         *policy; /* from proxy.* and limits.sandbox; network_id and cgroup_parent are filled by the daemon */
     struct config_gateway gateway;
+    bool sandbox_network; /* sandboxes may ask for the tenant's network; else "none" is the only one */
     struct config_limits limits;
     struct recovery_params recovery; /* per component defaults after merge */
 };
 
 struct config {
     char *file;
+    char *tenants_dir;   /* default: tenants.d beside `file` */
     char *runtime_dir;   /* /run/clawsup */
     char *state_dir;     /* /var/lib/clawsup */
     char *engine_socket; /* /run/docker.sock */
@@ -131,14 +133,27 @@ struct config_findings {
 };
 void config_findings_free(struct config_findings *f);
 
-/* Loads `path` and DIR(path)/tenants.d/ files that end in .conf (in name order). 0, or -EINVAL / -ENOENT /
- * -EACCES / -ENOMEM with at least one finding. `ret_findings` is filled on failure and freed by the caller.
+/* Loads `path` and the files of its tenants_dir that end in .conf (in name order; hidden ones are skipped). A
+ * missing tenants_dir is an error only if it was named. 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM with at
+ * least one finding (none when out of memory). `ret_findings` is filled on failure and freed by the caller.
  */
 int config_load(const char *path, struct config **ret, struct config_findings *ret_findings);
 struct config *config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free)
 
 const struct config_tenant *config_find(const struct config *c, const char *slug);
+
+/* What differs between two loads of one tenant, as a bit mask, so that mark and sweep touches only that. */
+enum config_change {
+    CONFIG_CHANGE_IDENTITY = 1 << 0, /* slug, data_root: as good as another tenant */
+    CONFIG_CHANGE_LISTEN = 1 << 1,   /* the proxy's mode, sockets and their owner */
+    CONFIG_CHANGE_POLICY = 1 << 2,   /* what the proxy allows: a new proxy on the same sockets */
+    CONFIG_CHANGE_GATEWAY = 1 << 3,  /* the gateway's spec */
+    CONFIG_CHANGE_HEALTH = 1 << 4,   /* probes and their timings */
+    CONFIG_CHANGE_LIMITS = 1 << 5,   /* the tenant's limits, not those of a sandbox */
+    CONFIG_CHANGE_RECOVERY = 1 << 6,
+};
+unsigned config_tenant_changes(const struct config_tenant *a, const struct config_tenant *b);
 /* True when nothing that a running tenant depends on differs (mark and sweep leaves it alone). */
 bool config_tenant_equal(const struct config_tenant *a, const struct config_tenant *b);
 /* True when host-wide values that need a restart of clawsupd differ (runtime_dir, state_dir, engine_socket,

@@ -1,0 +1,259 @@
+/* config_validate.c: checks within one tenant, and within the host, that look at more than one value. Each
+ * finding stands at the line of the value to change. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/config_load.h"
+#include "config/config_value.h"
+
+/* A finding at `path` of the entry, or at the nearest group that was written. */
+static int at(const struct config_entry *e, struct config_findings *f, const char *path, const char *text)
+{
+    const struct config_loc *loc = config_locs_find(&e->locs, path);
+
+    return config_findings_add(
+        f, loc ? loc->file : e->tenant->file, loc ? loc->line : e->tenant->line, "%s: %s", path, text);
+}
+
+static int at_host(const struct config *c, const struct config_locs *locs, struct config_findings *f,
+    const char *path, const char *text)
+{
+    const struct config_loc *loc = config_locs_find(locs, path);
+
+    return config_findings_add(f, c->file, loc ? loc->line : 1, "%s: %s", path, text);
+}
+
+int config_validate_host(const struct config *c, const struct config_locs *locs, struct config_findings *f)
+{
+    struct err e = {};
+    int r = 0;
+
+    if (str_path_covers(c->runtime_dir, c->state_dir) || str_path_covers(c->state_dir, c->runtime_dir))
+        r = at_host(c, locs, f, "state_dir",
+            "lies in runtime_dir or around it; state must survive a reboot, sockets must not");
+    if (r >= 0 && str_path_covers(c->runtime_dir, c->engine_socket))
+        r = at_host(c, locs, f, "engine_socket",
+            "lies in runtime_dir, which is clawsup's own; name the socket of dockerd");
+    if (r >= 0 && recovery_host_params_validate(&c->recovery, &e) < 0)
+        r = at_host(c, locs, f, "recovery", e.msg);
+    return r;
+}
+
+/* The engine under both of its usual names: whoever mounts it is root on the host. */
+static bool covers_engine(const struct config *c, const char *path)
+{
+    return str_path_covers(path, c->engine_socket) || str_path_covers(path, "/run/docker.sock") ||
+           str_path_covers(path, "/var/run/docker.sock");
+}
+
+static bool overlaps(const char *a, const char *b)
+{
+    return str_path_covers(a, b) || str_path_covers(b, a);
+}
+
+static int indexed(
+    const struct config_entry *e, struct config_findings *f, const char *path, size_t i, const char *text)
+{
+    char p[128];
+
+    (void)snprintf(p, sizeof(p), "%s[%zu]", path, i);
+    return at(e, f, p, text);
+}
+
+/* ---------------------------------------------------------------- paths */
+
+static int validate_listen(const struct config_entry *e, const struct config *c, struct config_findings *f)
+{
+    const struct config_tenant *t = e->tenant;
+    char own[128];
+    int r = 0;
+
+    (void)snprintf(own, sizeof(own), "%s/%s", c->runtime_dir, t->slug);
+    for (size_t i = 0; i < t->proxy.n_listen && r >= 0; i++) {
+        const char *path = t->proxy.listen[i].path;
+
+        if (!path || t->proxy.mode == CONFIG_EXTERNAL)
+            continue;
+        if (str_path_covers(c->runtime_dir, path) && (!str_path_covers(own, path) || str_eq(own, path)))
+            r = indexed(e, f, "proxy.listen", i,
+                "lies in runtime_dir but not in the tenant's own directory; RUNTIME_DIR/SLUG/NAME.sock");
+        else if (t->data_root && str_path_covers(t->data_root, path))
+            r = indexed(e, f, "proxy.listen", i,
+                "lies in data_root, where the tenant could replace it; RUNTIME_DIR/SLUG/NAME.sock");
+        else if (str_eq(path, c->engine_socket))
+            r = indexed(e, f, "proxy.listen", i, "is the engine's own socket; RUNTIME_DIR/SLUG/NAME.sock");
+    }
+    return r;
+}
+
+static int validate_paths(const struct config_entry *e, const struct config *c, struct config_findings *f)
+{
+    const struct config_tenant *t = e->tenant;
+    const struct policy_list *roots = &t->policy->bind_mount_from;
+    int r = 0;
+
+    if (t->data_root && (overlaps(t->data_root, c->runtime_dir) || overlaps(t->data_root, c->state_dir)))
+        r = at(
+            e, f, "data_root", "overlaps runtime_dir or state_dir of clawsup; choose a directory of its own");
+    for (size_t i = 0; i < roots->n && r >= 0; i++)
+        if (overlaps(roots->items[i], c->runtime_dir) || overlaps(roots->items[i], c->state_dir) ||
+            covers_engine(c, roots->items[i]))
+            r = indexed(e, f, "proxy.bind_mount_from", i,
+                "reaches clawsup's own directories or the engine's socket; a directory below data_root");
+    for (size_t i = 0; i < t->gateway.n_mounts && r >= 0; i++)
+        if (t->gateway.mounts[i].source && covers_engine(c, t->gateway.mounts[i].source))
+            r = indexed(e, f, "gateway.mounts", i,
+                "would give the gateway the engine's socket, and with it the host; mount something narrower");
+    if (r >= 0 && t->gateway.env_file && t->data_root && str_path_covers(t->data_root, t->gateway.env_file))
+        r = at(e, f, "gateway.env_file",
+            "lies in data_root, where the tenant could make it a link to any file; such as "
+            "\"/etc/clawsup/env/SLUG\"");
+    return r < 0 ? r : validate_listen(e, c, f);
+}
+
+/* ---------------------------------------------------------------- modes */
+
+static int validate_gateway(const struct config_entry *e, struct config_findings *f)
+{
+    static const char *const managed_only[] = {"image", "command", "entrypoint", "env", "env_file", "user",
+        "data_target", "mounts", "publish", "internal", "docker_host_tcp"};
+    const struct config_gateway *g = &e->tenant->gateway;
+    int r = 0;
+
+    if (g->mode == CONFIG_MANAGED && !g->image)
+        r = at(e, f, "gateway.image", "is missing; write image = \"...\"; or mode = \"external\";");
+    if (r >= 0 && g->mode == CONFIG_MANAGED && g->match_label)
+        r = at(e, f, "gateway.match_label", "finds an external gateway; write mode = \"external\"; with it");
+    if (r >= 0 && g->mode == CONFIG_EXTERNAL && g->match_label && g->name)
+        r = at(e, f, "gateway.match_label", "stands beside name; write one of the two");
+    for (size_t i = 0; i < ARRAY_SIZE(managed_only) && g->mode == CONFIG_EXTERNAL && r >= 0; i++) {
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "gateway.%s", managed_only[i]);
+        if (config_locs_exact(&e->locs, path))
+            r = at(
+                e, f, path, "has no effect on an external gateway; whoever makes it decides; remove the key");
+    }
+    return r;
+}
+
+static int validate_proxy(const struct config_entry *e, struct config_findings *f)
+{
+    const struct config_proxy *p = &e->tenant->proxy;
+    bool external = p->mode == CONFIG_EXTERNAL;
+    int r = 0;
+
+    if (!external && (p->name || p->match_label))
+        r = at(e, f, p->name ? "proxy.name" : "proxy.match_label",
+            "finds an external proxy; write mode = \"external\"; with it");
+    if (r >= 0 && external && !p->name == !p->match_label)
+        r = at(e, f, "proxy.mode", "\"external\" needs either name or match_label; write one of the two");
+    if (r >= 0 && !external && config_locs_exact(&e->locs, "proxy.health.url"))
+        r = at(e, f, "proxy.health.url",
+            "is for an external proxy; the embedded one is asked on its own socket");
+    if (r >= 0 && !external && config_locs_exact(&e->locs, "proxy.health.unix_socket"))
+        r = at(e, f, "proxy.health.unix_socket",
+            "is for an external proxy; the embedded one is asked on its own socket");
+    if (r >= 0 && !external && e->tenant->gateway.docker_host_tcp &&
+        e->tenant->gateway.mode == CONFIG_MANAGED) {
+        bool tcp = false;
+
+        for (size_t i = 0; i < p->n_listen; i++)
+            tcp = tcp || !p->listen[i].is_unix;
+        if (!tcp)
+            r = at(e, f, "gateway.docker_host_tcp",
+                "needs a tcp socket of the proxy; add \"tcp://BRIDGE_ADDRESS:2375\" to proxy.listen");
+    }
+    return r;
+}
+
+static int validate_health(const struct config_entry *e, struct config_findings *f)
+{
+    const struct config_health *h = &e->tenant->gateway.health, *p = &e->tenant->proxy.health;
+    int r = 0;
+
+    if (h->type == CONFIG_CHECK_HTTP && !h->url)
+        r = at(e, f, "gateway.health",
+            "has type \"http\" but no url; write url = \"http://127.0.0.1:PORT/healthz\"");
+    if (r >= 0 && h->type == CONFIG_CHECK_TCP && !h->address[0])
+        r = at(e, f, "gateway.health", "has type \"tcp\" but no address; write tcp = \"127.0.0.1:PORT\"");
+    if (r >= 0 && h->url && h->address[0])
+        r = at(e, f, "gateway.health.tcp", "stands beside url; write one of the two");
+    if (r >= 0 && h->type != CONFIG_CHECK_HTTP && h->json_field &&
+        config_locs_exact(&e->locs, "gateway.health.expect_json"))
+        r = at(e, f, "gateway.health.expect_json",
+            "needs a url to ask; write url = \"http://127.0.0.1:PORT/healthz\"");
+    if (r >= 0 && h->start_deadline_us < h->timeout_us)
+        r = at(e, f, "gateway.health.start_deadline", "is shorter than timeout; make it longer");
+    if (r >= 0 && p->start_deadline_us < p->timeout_us)
+        r = at(e, f, "proxy.health.start_deadline", "is shorter than timeout; make it longer");
+    return r;
+}
+
+/* ---------------------------------------------------------------- limits, policy, recovery */
+
+static int cap(const struct config_entry *e, struct config_findings *f, const char *key, uint64_t sandbox,
+    uint64_t tenant)
+{
+    const struct config_loc *loc;
+    char path[64];
+
+    if (tenant == 0 || sandbox <= tenant)
+        return 0;
+    (void)snprintf(path, sizeof(path), "limits.sandbox.%s", key);
+    loc = config_locs_find(&e->locs, path);
+    return config_findings_add(f, loc ? loc->file : e->tenant->file, loc ? loc->line : e->tenant->line,
+        "%s: one sandbox may use more than the whole tenant; at most limits.%s", path, key);
+}
+
+static int validate_limits(const struct config_entry *e, struct config_findings *f)
+{
+    const struct config_limits *l = &e->tenant->limits;
+    const struct policy *p = e->tenant->policy;
+    int r = cap(e, f, "cpus", p->nano_cpus, l->nano_cpus);
+
+    if (r >= 0)
+        r = cap(e, f, "memory", p->memory_bytes, l->memory_bytes);
+    return r < 0 ? r : cap(e, f, "pids", p->pids, l->pids);
+}
+
+/* The group whose key the text of a lower room begins with, so that the finding gets that key's line. */
+static int lower(const struct config_entry *e, struct config_findings *f, const char *text)
+{
+    static const char *const groups[] = {"proxy.", "proxy.allow.", "limits.sandbox.", "recovery."};
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.[]");
+
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        const struct config_loc *loc;
+        char path[128];
+
+        (void)snprintf(path, sizeof(path), "%s%.*s", groups[i], (int)MIN(n, (size_t)64), text);
+        loc = config_locs_exact(&e->locs, path);
+        if (loc)
+            return config_findings_add(f, loc->file, loc->line, "%s%s", groups[i], text);
+    }
+    return config_findings_add(f, e->tenant->file, e->tenant->line, "%s", text);
+}
+
+int config_validate_tenant(const struct config_entry *e, const struct config *c, struct config_findings *f)
+{
+    size_t before = f->n;
+    struct err err = {};
+    int r = validate_paths(e, c, f);
+
+    if (r >= 0)
+        r = validate_gateway(e, f);
+    if (r >= 0)
+        r = validate_proxy(e, f);
+    if (r >= 0)
+        r = validate_health(e, f);
+    if (r >= 0)
+        r = validate_limits(e, f);
+    if (r >= 0 && recovery_params_validate(&e->tenant->recovery, &err) < 0)
+        r = lower(e, f, err.msg);
+    /* The policy's own check repeats ours in other words: it speaks only when nothing else did. */
+    if (r >= 0 && f->n == before && policy_validate(e->tenant->policy, &err) < 0)
+        r = lower(e, f, err.msg);
+    return r;
+}
