@@ -37,7 +37,8 @@ enum saga_outcome {
     SAGA_DONE,
     SAGA_REFUSED /* nothing was changed */,
     SAGA_ROLLED_BACK,
-    SAGA_STUCK /* the way back failed too: the driver keeps both containers and alerts */,
+    SAGA_STUCK, /* the way back failed too: both containers are kept, alert */
+    SAGA_LEFT, /* there was no old container to go back to: the new one stays, stopped, so that its logs can be read */
     SAGA_SUSPENDED /* engine gone: resume later */,
     _SAGA_OUTCOME_MAX
 };
