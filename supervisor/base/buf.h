@@ -25,6 +25,9 @@ int buf_reserve(struct buf *b, size_t n) _must_check_;
 /* Removes the first `n` bytes (n <= len). */
 void buf_consume(struct buf *b, size_t n);
 
+/* Cuts back to the first `len` bytes (len <= b->len); undoes appends that failed half-way. */
+void buf_truncate(struct buf *b, size_t len);
+
 /* Hands the storage over (never NULL on success: an empty buffer gives ""); NULL when out of memory. */
 char *buf_take(struct buf *b);
 
