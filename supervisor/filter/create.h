@@ -23,6 +23,7 @@
 #define LABEL_TENANT "clawsup.tenant"
 #define LABEL_ROLE "clawsup.role"
 #define LABEL_NAME "clawsup.name"   /* the name the client gave */
+#define LABEL_IMAGE "clawsup.image" /* the image reference the client gave */
 #define LABEL_BINDS "clawsup.binds" /* JSON: the binds with their true sources; never shown to clients */
 #define LABEL_PREFIX "clawsup."
 #define ROLE_SANDBOX "sandbox"
@@ -39,9 +40,10 @@ struct create_bind {
 
 struct create_tmpfs {
     char *target;
-    uint64_t bytes; /* 1 .. policy.tmpfs_bytes */
-    unsigned mode;  /* permission bits, 01777 by default */
-    bool exec;      /* the client asked for "exec"; always nosuid, nodev */
+    uint64_t bytes;   /* 1 .. policy.tmpfs_bytes */
+    unsigned mode;    /* permission bits, 01777 by default; never set-id */
+    int64_t uid, gid; /* owner, -1: not given */
+    bool exec;        /* the client asked for "exec"; always nosuid, nodev */
 };
 
 /* What will be asked of the engine: the client's wishes within the policy, with every forced value in place.
@@ -71,6 +73,7 @@ struct create_model {
 
     /* the cage */
     char *network_id;            /* NULL: NetworkMode none */
+    char *network_name;          /* with network_id: the engine may answer with the name */
     char *cgroup_parent;         /* "" : the engine's default */
     char *runtime;               /* "" : the engine's default */
     json_t *security_opt;        /* array, "no-new-privileges" first */
@@ -78,9 +81,8 @@ struct create_model {
     uint64_t memory_bytes;       /* MemorySwap is the same */
     uint64_t memory_reservation; /* 0: none */
     uint64_t nano_cpus, pids, shm_bytes;
-    int oom_score_adj;                      /* 0 .. 1000 */
-    json_t *ulimits;                        /* array of {Name, Soft, Hard}; always has "core" and "nofile" */
-    json_t *dns, *dns_search, *extra_hosts; /* arrays; empty unless the tenant has a network */
+    int oom_score_adj; /* 0 .. 1000 */
+    json_t *ulimits;   /* array of {Name, Soft, Hard}; always has "core" and "nofile" */
 };
 
 /* Reads the body. `name` is the client's name from the query (already checked by the caller). 0 and a model;

@@ -56,9 +56,9 @@ struct field_limits {
     size_t items, item_bytes, total_bytes;
 };
 
-/* A new array with the strings of `in` after checking them: limits (413), no control bytes except tab and
- * newline when `text`, none at all otherwise (400). */
-int fields_strings(const json_t *in, const struct field_limits *l, bool text, const struct field_at *at,
+/* A new array with the strings of `in` after checking them: limits (413); no control bytes (400) unless
+ * `raw`. */
+int fields_strings(const json_t *in, const struct field_limits *l, bool raw, const struct field_at *at,
     json_t **ret) _must_check_;
 
 /* The string's value when it is at most `max` bytes and has no control bytes; otherwise 400. */
@@ -67,3 +67,11 @@ int fields_text(const json_t *in, size_t max, const struct field_at *at, const c
 /* An integer in [min, max]; otherwise 403. */
 int fields_range(
     const json_t *in, int64_t min, int64_t max, const struct field_at *at, int64_t *ret) _must_check_;
+
+/* True if `key` is `canonical` (ASCII) in any spelling that Go's JSON decoder takes for it: ASCII case, and
+ * U+017F for s, U+212A for k. fields_folds_prefix(): `key` begins with such a spelling. */
+bool fields_folds(const char *key, const char *canonical);
+bool fields_folds_prefix(const char *key, const char *prefix);
+
+/* True without bytes below 0x20 and without 0x7f. */
+bool fields_is_clean(const char *s);
