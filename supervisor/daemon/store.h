@@ -1,7 +1,8 @@
-/* store.h: what must survive clawsupd: intents and results of actions (budgets are counted from them), holds, quarantine,
- * our own starts, the event log. SQLite, WAL, synchronous=FULL. All times are CLOCK_REALTIME microseconds that the caller
- * passes in. Every call is short; none retries. Errors: -ENOSPC (disk full), -EROFS (read-only), -EIO, -ENOMEM, with text
- * in `e`; after a failure the database is as it was before the call, and works again when the cause is gone. */
+/* store.h: what must survive clawsupd: intents and results of actions (budgets are counted from them), holds,
+ * quarantine, our own starts, the event log. SQLite, WAL, synchronous=FULL. All times are CLOCK_REALTIME
+ * microseconds that the caller passes in. Every call is short; none retries. Errors: -ENOSPC (disk full),
+ * -EROFS (read-only), -EIO, -ENOMEM, with text in `e`; after a failure the database is as it was before the
+ * call, and works again when the cause is gone. */
 #pragma once
 
 #include "base/defs.h"
@@ -9,21 +10,22 @@
 
 struct store;
 
-/* Opens or creates STATE_DIR/state.db. A database that is corrupt is moved aside (state.db.corrupt-SECONDS) and a fresh
- * one begun: 1 is returned then, with text for the operator; 0 otherwise. -ENOENT/-EACCES... of the directory;
- * -EBUSY: another process has it. On failure *ret is still a store that keeps nothing and whose every call fails the same
- * way, so that the daemon can go on and say so. */
+/* Opens or creates STATE_DIR/state.db. A database that is corrupt is moved aside (state.db.corrupt-SECONDS)
+ * and a fresh one begun: 1 is returned then, with text for the operator; 0 otherwise. -ENOENT/-EACCES... of
+ * the directory; -EBUSY: another process has it. On failure *ret is still a store that keeps nothing and
+ * whose every call fails the same way, so that the daemon can go on and say so. */
 int store_open(const char *state_dir, int64_t now, struct store **ret, struct err *e);
 struct store *store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close)
 
-/* INTENT before an action, RESULT after it. `type`, `level` and `result` are the recovery core's enums as integers. */
+/* INTENT before an action, RESULT after it. `type`, `level` and `result` are the recovery core's enums as
+ * integers. */
 int store_intent(struct store *s, int64_t now, const char *tenant, const char *component, int type, int level,
     const char *reason, int64_t *ret_id, struct err *e);
 int store_result(struct store *s, int64_t now, int64_t id, int result, const char *text, struct err *e);
 
 struct store_action {
-    int64_t id, at; /* at: of the intent */
+    int64_t id, at;                          /* at: of the intent */
     const char *tenant, *component, *reason; /* borrowed for the callback */
     int type, level;
     int result; /* -1: no result was written */
@@ -46,16 +48,18 @@ int store_start(struct store *s, int64_t now, int64_t since, uint32_t *ret_count
 
 struct store_event {
     int64_t seq, at;
-    const char *tenant, *component, *kind, *text; /* borrowed for the callback; tenant and component may be NULL */
+    const char *tenant, *component, *kind,
+        *text; /* borrowed for the callback; tenant and component may be NULL */
 };
 /* Pruned to the last 10,000. ret_seq may be NULL. */
 int store_event_add(struct store *s, int64_t now, const char *tenant, const char *component, const char *kind,
     const char *text, int64_t *ret_seq, struct err *e);
 typedef int (*store_event_fn)(const struct store_event *ev, void *userdata);
 /* The last `limit` of a tenant (NULL: of all), not before `since`, oldest first. */
-int store_events(struct store *s, const char *tenant, int64_t since, uint32_t limit, store_event_fn fn, void *userdata,
-    struct err *e);
+int store_events(struct store *s, const char *tenant, int64_t since, uint32_t limit, store_event_fn fn,
+    void *userdata, struct err *e);
 
-/* The create body captured from an adopted container while it was healthy, as JSON text; caller frees; -ENOENT. */
+/* The create body captured from an adopted container while it was healthy, as JSON text; caller frees;
+ * -ENOENT. */
 int store_set_spec(struct store *s, const char *tenant, const char *json, struct err *e);
 int store_get_spec(struct store *s, const char *tenant, char **ret, struct err *e);

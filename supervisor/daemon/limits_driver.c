@@ -1,0 +1,239 @@
+/* limits_driver.c: see limits_driver.h. Decides no policy: wanted values come from the configuration. */
+#include "daemon/limits_driver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "daemon/messages.h"
+#include "limits/cgroup.h"
+#include "limits/disk.h"
+#include "limits/drift.h"
+#include "limits/slice.h"
+
+#define INFO_TIMEOUT_US (10 * USEC_PER_SEC)
+#define UPDATE_TIMEOUT_US (20 * USEC_PER_SEC)
+
+static struct limits_want want_of(const struct config_limits *l)
+{
+    return (struct limits_want){.nano_cpus = l->nano_cpus,
+        .cpu_weight = l->cpu_weight,
+        .memory_bytes = l->memory_bytes,
+        .pids = l->pids};
+}
+
+/* ---------------------------------------------------------------- the host's level */
+
+static void apply_all(struct manager *m)
+{
+    struct tenant *t, *next;
+
+    HASH_ITER(hh, m->tenants, t, next)
+    limits_driver_apply(t);
+}
+
+static void on_parent(int r, const char *text, void *userdata)
+{
+    (void)userdata;
+    if (r < 0)
+        log_error("clawsup.slice cannot be set up: %s", text);
+}
+
+static void apply_parent(struct manager *m)
+{
+    uint64_t total = m->host->memory_total_bytes, reserve = m->config->host_reserve_memory_bytes;
+    struct limits_want w = {.memory_bytes = total > reserve && reserve ? total - reserve : 0};
+
+    if (m->host->level == LIMITS_SLICE && m->slices)
+        (void)slice_apply(m->slices, SLICE_PARENT, &w, on_parent, m, NULL);
+    else if (m->host->level == LIMITS_CGROUPFS && cgroup_tenant_apply(m->host, NULL, &w) < 0)
+        log_error("the cgroup /clawsup cannot be set up: %m");
+}
+
+static void on_info(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)e;
+    m->info_call = NULL;
+    observe_engine_result(m, a);
+    if (a->result != ENGINE_OK || a->status != 200)
+        return;
+    limits_host_set_engine(m->host, a->body);
+    log_info(
+        "limits: %s%s%s", limits_level_to_string(m->host->level), m->host->why[0] ? ": " : "", m->host->why);
+    apply_parent(m);
+    apply_all(m);
+}
+
+void limits_driver_engine_up(struct manager *m)
+{
+    if (!m->info_call)
+        (void)engine_request(m->engine, "GET", "/info", NULL, INFO_TIMEOUT_US, on_info, m, &m->info_call);
+}
+
+int limits_driver_start(struct manager *m)
+{
+    int r;
+
+    m->host = calloc(1, sizeof(*m->host));
+    if (!m->host)
+        return -ENOMEM;
+    r = limits_host_detect("", NULL, m->host);
+    if (r < 0)
+        return r;
+    return m->host->systemd && m->host->bus ? slice_bus_new(m->event, &m->slices) : 0;
+}
+
+void limits_driver_stop(struct manager *m)
+{
+    engine_call_cancel(m->info_call);
+    m->info_call = NULL;
+    m->slices = slice_bus_free(m->slices);
+    free(m->host);
+    m->host = NULL;
+}
+
+/* ---------------------------------------------------------------- one tenant */
+
+static void on_slice(int r, const char *text, void *userdata)
+{
+    struct tenant *t = userdata;
+
+    t->slice_call = NULL;
+    t->slice_failed = r < 0;
+    if (r < 0)
+        manager_note(t, NULL, LOG_ERR, MESSAGE_LIMITS_DRIFT, "limits",
+            "the tenant's slice cannot be set up: %s", text);
+}
+
+void limits_driver_apply(struct tenant *t)
+{
+    struct manager *m = t->manager;
+    struct limits_want w = want_of(&t->config->limits);
+    char unit[160];
+    int r;
+
+    if (m->host->level == LIMITS_SLICE && m->slices) {
+        str_slice_name(unit, sizeof(unit), t->slug);
+        (void)snprintf(t->cgroup_parent, sizeof(t->cgroup_parent), "%s", unit);
+        slice_call_cancel(t->slice_call);
+        t->slice_call = NULL;
+        r = slice_apply(m->slices, unit, &w, on_slice, t, &t->slice_call);
+        if (r < 0)
+            on_slice(r, strerror(-r), t);
+    } else if (m->host->level == LIMITS_CGROUPFS) {
+        cgroup_tenant_parent(t->cgroup_parent, sizeof(t->cgroup_parent), t->slug);
+        r = cgroup_tenant_apply(m->host, t->slug, &w);
+        t->slice_failed = r < 0;
+        if (r < 0)
+            manager_note(t, NULL, LOG_ERR, MESSAGE_LIMITS_DRIFT, "limits",
+                "the tenant's cgroup cannot be set up: %s", strerror(-r));
+    }
+}
+
+static void on_slice_gone(int r, const char *text, void *userdata)
+{
+    (void)userdata;
+    if (r < 0 && r != -EBUSY)
+        log_warning("a slice cannot be stopped: %s", text);
+}
+
+void limits_driver_forget(struct tenant *t)
+{
+    struct manager *m = t->manager;
+    char unit[160], dir[512];
+
+    slice_call_cancel(t->slice_call);
+    t->slice_call = NULL;
+    if (m->host->level == LIMITS_SLICE && m->slices) {
+        str_slice_name(unit, sizeof(unit), t->slug);
+        if (cgroup_slice_dir(m->host, unit, dir, sizeof(dir)) >= 0)
+            (void)slice_stop(m->slices, unit, dir, on_slice_gone, m, NULL);
+    } else if (m->host->level == LIMITS_CGROUPFS) {
+        (void)cgroup_tenant_remove(m->host, t->slug);
+    }
+}
+
+/* ---------------------------------------------------------------- drift */
+
+static void on_update(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct tenant *t = userdata;
+
+    (void)e;
+    t->limits_call = NULL;
+    observe_engine_result(t->manager, a);
+    if (a->result == ENGINE_OK && a->status == 200) {
+        t->drift_repairs++;
+        return;
+    }
+    if (a->result == ENGINE_OK || a->result == ENGINE_HTTP_ERROR)
+        manager_note(t, &t->gateway, LOG_ERR, MESSAGE_LIMITS_DRIFT, "limits",
+            "the limits cannot be put right: %s", a->message);
+}
+
+void limits_driver_inspected(struct component *c, const json_t *inspect)
+{
+    struct tenant *t = c->tenant;
+    const struct config_limits *l = &t->config->limits;
+    struct drift_container_want w = {.memory_bytes = l->memory_bytes,
+        .nano_cpus = l->nano_cpus,
+        .pids = l->pids,
+        .ignore_swap = !t->manager->host->swap_limit};
+    _cleanup_drift_ struct drift d = {0};
+    _cleanup_free_ char *path = NULL;
+
+    /* A stopped container may be updated as well, but it is about to be started or replaced. */
+    if (c != &t->gateway || t->op || t->limits_call || c->facts.state != DOCKER_RUNNING ||
+        drift_container(inspect, &w, &d) <= 0 || !d.update)
+        return;
+    manager_note(
+        t, c, LOG_WARNING, MESSAGE_LIMITS_DRIFT, "limits", "limits drifted, putting them right: %s", d.text);
+    if (asprintf(&path, "/containers/%s/update", c->facts.id) < 0)
+        return;
+    (void)engine_request(
+        t->manager->engine, "POST", path, d.update, UPDATE_TIMEOUT_US, on_update, t, &t->limits_call);
+}
+
+/* ---------------------------------------------------------------- usage */
+
+static int read_sample(struct tenant *t, struct cgroup_sample *ret)
+{
+    struct manager *m = t->manager;
+    char unit[160], dir[512];
+
+    if (m->host->level == LIMITS_SLICE && !t->slice_failed) {
+        str_slice_name(unit, sizeof(unit), t->slug);
+        if (cgroup_slice_dir(m->host, unit, dir, sizeof(dir)) >= 0 && cgroup_read(dir, ret) >= 0)
+            return 0;
+    }
+    if (t->gateway.facts_known && t->gateway.facts.state == DOCKER_RUNNING && t->gateway.facts.pid > 1)
+        return cgroup_read_pid(m->host, t->gateway.facts.pid, ret);
+    return -ENOENT;
+}
+
+void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
+{
+    struct cgroup_sample s = {0};
+    struct disk_sample d = {0};
+
+    *ret = (struct limits_usage){0};
+    if (read_sample(t, &s) >= 0) {
+        ret->have_cpu = s.have & CGROUP_CPU_USAGE;
+        ret->have_memory = s.have & CGROUP_MEMORY_CURRENT;
+        ret->have_pids = s.have & CGROUP_PIDS_CURRENT;
+        ret->cpu_usage_us = s.cpu_usage_us;
+        ret->cpu_throttled_us = s.cpu_throttled_us;
+        ret->memory_bytes = s.memory_current_bytes;
+        ret->pids = s.pids_current;
+        ret->oom_kills = s.oom_kills;
+    }
+    if (disk_read(t->config->data_root, &d) >= 0) {
+        ret->have_disk = true;
+        ret->disk_bytes = d.used_bytes;
+        ret->disk_limit_bytes = d.limit_bytes;
+    }
+}

@@ -1,0 +1,74 @@
+/* metrics_collect.c: what the manager knows, brought into the metrics' structs, and the textfile written. */
+#include "daemon/manager.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/limits_driver.h"
+
+static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
+{
+    struct manager *m = t->manager;
+    struct metrics_tenant *mt = metrics_tenant(m->metrics, t->slug);
+    const struct config_limits *l = &t->config->limits;
+    struct limits_usage u;
+    struct rec_tenant_view v;
+
+    if (!mt)
+        return;
+    limits_driver_usage(t, &u);
+    recovery_tenant_view(m->recovery, t->index, now, &v);
+    mt->level = v.level;
+    mt->quarantined = v.quarantined;
+    mt->hold_until_us = v.paused || v.held ? (uint64_t)real + (v.hold_until_us - now) : 0;
+    mt->memory_bytes = u.have_memory ? u.memory_bytes : METRICS_UNKNOWN;
+    mt->memory_limit_bytes = l->memory_bytes ? l->memory_bytes : METRICS_UNKNOWN;
+    mt->pids = u.have_pids ? u.pids : METRICS_UNKNOWN;
+    mt->pids_limit = l->pids ? l->pids : METRICS_UNKNOWN;
+    mt->disk_bytes = u.have_disk ? u.disk_bytes : METRICS_UNKNOWN;
+    mt->disk_limit_bytes = u.have_disk ? u.disk_limit_bytes : METRICS_UNKNOWN;
+    if (u.have_cpu) {
+        /* A counter never goes back: a gateway that was made anew begins at 0 in its cgroup. */
+        if (u.cpu_usage_us < t->cpu_seen_us)
+            t->cpu_seen_us = 0;
+        mt->cpu_usage_us += u.cpu_usage_us - t->cpu_seen_us;
+        t->cpu_seen_us = u.cpu_usage_us;
+        if (u.cpu_throttled_us < t->throttled_seen_us)
+            t->throttled_seen_us = 0;
+        mt->cpu_throttled_us += u.cpu_throttled_us - t->throttled_seen_us;
+        t->throttled_seen_us = u.cpu_throttled_us;
+    }
+    mt->requests[METRICS_ALLOWED] = t->requests_allowed;
+    mt->requests[METRICS_DENIED] = t->requests_denied;
+    mt->requests[METRICS_ERROR] = t->requests_errors;
+}
+
+void metrics_collect(struct manager *m)
+{
+    uint64_t now = manager_now(m);
+    int64_t real = realtime_now();
+    struct rec_host_view h;
+    struct tenant *t, *next;
+    int r;
+
+    recovery_host_view(m->recovery, now, &h);
+    m->metrics->started_us = (uint64_t)m->started_realtime_us;
+    m->metrics->host_state = h.state;
+    m->metrics->engine_up = m->engine_up;
+    m->metrics->config_ok = m->config_error[0] == '\0';
+    m->metrics->state_store_ok = !m->store_degraded;
+    m->metrics->reconnects = engine_reconnects(m->engine);
+    m->metrics->divergences = m->relist_divergence;
+    m->metrics->actions_in_flight = h.restarts_in_flight + h.redeploys_in_flight;
+    m->metrics->n_guards = recovery_suppressed(m->recovery, m->metrics->guards, m->metrics->suppressed);
+    HASH_ITER(hh, m->tenants, t, next)
+    collect_tenant(t, now, real);
+    if (!m->config->metrics_file || !m->config->metrics_file[0])
+        return;
+    r = metrics_write(m->metrics, m->config->metrics_file);
+    m->metrics->loop_lag_us = 0;
+    if (r < 0 && !m->metrics_failed)
+        log_error(
+            "metrics_file %s: %s; further failures are not repeated", m->config->metrics_file, strerror(-r));
+    m->metrics_failed = r < 0;
+}

@@ -1,0 +1,375 @@
+/* observe.c: what the engine says of the containers. Its events are hints; the relist every 30 s and after
+ * each reconnect is the truth. Facts go to the recovery core, nothing is done about them here. */
+#include "daemon/manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/limits_driver.h"
+#include "daemon/messages.h"
+#include "daemon/op.h"
+#include "daemon/spec.h"
+#include "daemon/staging.h"
+
+#define INSPECT_TIMEOUT_US (10 * USEC_PER_SEC)
+#define LIST_TIMEOUT_US (20 * USEC_PER_SEC)
+
+static enum rec_presence presence_of(const struct docker_facts *f)
+{
+    switch (f->state) {
+    case DOCKER_MISSING:
+    case DOCKER_REMOVING:
+        return REC_MISSING;
+    case DOCKER_RUNNING:
+        return REC_RUNNING;
+    case DOCKER_PAUSED:
+        return REC_PAUSED;
+    case DOCKER_RESTARTING:
+        return REC_RESTARTING;
+    case DOCKER_CREATED:
+    case DOCKER_EXITED:
+    case DOCKER_DEAD:
+        return REC_STOPPED;
+    case _DOCKER_STATE_MAX:
+    default:
+        return REC_PRESENCE_UNKNOWN;
+    }
+}
+
+static void remember_address(struct component *c, const json_t *inspect)
+{
+    json_t *networks = json_object_get(json_object_get(inspect, "NetworkSettings"), "Networks"), *ep;
+    const char *name, *ip;
+
+    c->address[0] = '\0';
+    json_object_foreach(networks, name, ep)
+    {
+        ip = json_string_value(json_object_get(ep, "IPAddress"));
+        if (ip && *ip)
+            (void)snprintf(c->address, sizeof(c->address), "%s", ip);
+    }
+}
+
+void observe_apply(struct component *c, long status, const json_t *inspect)
+{
+    struct manager *m = c->tenant->manager;
+    struct docker_facts f = {.state = DOCKER_MISSING};
+    const char *image;
+
+    if (status == 200 && docker_facts_from_inspect(inspect, &f) < 0) {
+        log_warning("%s/%s: the engine's inspect answer is not understood", c->tenant->slug, c->name);
+        return;
+    }
+    if (status == 200 && c->mode == CONFIG_MANAGED && !spec_is_ours(inspect, c->tenant->slug)) {
+        /* Somebody else's container has our name: it is not touched, and the bring-up says why it cannot go
+         * on. */
+        f = (struct docker_facts){.state = DOCKER_MISSING};
+    }
+    c->facts = f;
+    c->facts_known = true;
+    if (status == 200) {
+        remember_address(c, inspect);
+        image = json_string_value(json_object_get(json_object_get(inspect, "Config"), "Image"));
+        (void)snprintf(c->image, sizeof(c->image), "%s", image ? image : "");
+        if (f.state == DOCKER_RUNNING)
+            c->operator_stop = false;
+        limits_driver_inspected(c, inspect);
+    }
+    struct rec_event ev = {.type = REC_EV_OBSERVED,
+        .tenant = c->tenant->index,
+        .component = c->index,
+        .observed = {.presence = presence_of(&f),
+            .restart_count = f.restart_count,
+            .unhealthy = f.health == DOCKER_HEALTH_UNHEALTHY}};
+    manager_event(m, &ev);
+}
+
+static void on_inspect(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct component *c = userdata;
+
+    (void)e;
+    c->inspect_call = NULL;
+    observe_engine_result(c->tenant->manager, a);
+    if (a->result == ENGINE_OK && (a->status == 200 || a->status == 404))
+        observe_apply(c, a->status, a->body);
+}
+
+static void inspect_ref(struct component *c, const char *ref)
+{
+    _cleanup_free_ char *path = NULL;
+
+    if (c->inspect_call || asprintf(&path, "/containers/%s/json", ref) < 0)
+        return;
+    (void)engine_request(
+        c->tenant->manager->engine, "GET", path, NULL, INSPECT_TIMEOUT_US, on_inspect, c, &c->inspect_call);
+}
+
+void observe_inspect(struct component *c)
+{
+    if (c->match_label && c->facts_known && c->facts.id[0])
+        inspect_ref(c, c->facts.id);
+    else if (!c->match_label)
+        inspect_ref(c, c->container_name);
+    else
+        observe_relist(c->tenant->manager);
+}
+
+/* ---------------------------------------------------------------- relist */
+
+static bool row_has_name(const json_t *row, const char *name)
+{
+    json_t *n;
+    size_t i;
+
+    json_array_foreach(json_object_get(row, "Names"), i, n)
+    {
+        const char *s = json_string_value(n);
+        if (s && s[0] == '/' && strcmp(s + 1, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool row_has_label(const json_t *row, const char *label)
+{
+    _cleanup_free_ char *key = strdup(label);
+    char *value = key ? strchr(key, '=') : NULL;
+    const char *have;
+
+    if (!value)
+        return false;
+    *value++ = '\0';
+    have = json_string_value(json_object_get(json_object_get(row, "Labels"), key));
+    return have && strcmp(have, value) == 0;
+}
+
+static const json_t *find_row(const struct component *c, const json_t *list)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(list, i, row) if (c->match_label ? row_has_label(row, c->match_label)
+                                                        : row_has_name(row, c->container_name)) return row;
+    return NULL;
+}
+
+static void relist_component(struct component *c, const json_t *list)
+{
+    struct manager *m = c->tenant->manager;
+    const json_t *row = find_row(c, list);
+    const char *id = json_string_value(json_object_get(row, "Id")), *state;
+
+    if (!row || !id) {
+        if (c->facts_known && c->facts.state != DOCKER_MISSING && !c->tenant->op)
+            m->relist_divergence++;
+        observe_apply(c, 404, NULL);
+        return;
+    }
+    state = json_string_value(json_object_get(row, "State"));
+    /* An event should have told. During an action of ours the picture changes faster than the events come in.
+     */
+    if (c->facts_known && c->facts.state != DOCKER_MISSING && !c->tenant->op && state &&
+        strcmp(state, docker_state_to_string(c->facts.state)) != 0)
+        m->relist_divergence++;
+    inspect_ref(c, id); /* restart count and health are only there */
+}
+
+static void sweep_staging(struct tenant *t, const json_t *list)
+{
+    char *used[4096];
+    size_t n = 0, i, k;
+    json_t *row, *mount;
+
+    json_array_foreach(list, i, row)
+    {
+        const char *tenant =
+            json_string_value(json_object_get(json_object_get(row, "Labels"), SPEC_LABEL_TENANT));
+
+        if (!tenant || strcmp(tenant, t->slug) != 0)
+            continue;
+        json_array_foreach(json_object_get(row, "Mounts"), k, mount)
+        {
+            const char *source = json_string_value(json_object_get(mount, "Source"));
+            if (source && n < ARRAY_SIZE(used))
+                used[n++] = (char *)(uintptr_t)source;
+        }
+    }
+    if (n < ARRAY_SIZE(used))
+        (void)staging_sweep(t->manager->config, t->slug, used, n);
+}
+
+/* NAME.old or NAME.new belong to a redeploy that did not end. */
+static bool has_leftover(const struct tenant *t, const json_t *list)
+{
+    static const char *const suffixes[] = {".old", ".new"};
+    char name[sizeof(t->gateway.container_name) + 4];
+    json_t *row;
+    size_t i;
+
+    if (t->gateway.match_label)
+        return false;
+    for (size_t s = 0; s < ARRAY_SIZE(suffixes); s++) {
+        (void)snprintf(name, sizeof(name), "%s%s", t->gateway.container_name, suffixes[s]);
+        json_array_foreach(list, i, row) if (row_has_name(row, name)) return true;
+    }
+    return false;
+}
+
+static void on_list(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct manager *m = userdata;
+    struct tenant *t, *next;
+
+    (void)e;
+    m->list_call = NULL;
+    observe_engine_result(m, a);
+    if (a->result != ENGINE_OK || a->status != 200 || !json_is_array(a->body))
+        return;
+    HASH_ITER(hh, m->tenants, t, next)
+    {
+        if (t->proxy.kind == REC_KIND_CONTAINER)
+            relist_component(&t->proxy, a->body);
+        if (!t->op && has_leftover(t, a->body))
+            op_resume_redeploy(t);
+        relist_component(&t->gateway, a->body);
+        if (t->child)
+            sweep_staging(t, a->body);
+    }
+    if (m->relist_wanted)
+        observe_relist(m);
+}
+
+void observe_relist(struct manager *m)
+{
+    /* One at a time; what happens while a list is under way needs another one. */
+    m->relist_wanted = m->list_call != NULL;
+    if (m->list_call)
+        return;
+    (void)engine_request(
+        m->engine, "GET", "/containers/json?all=1", NULL, LIST_TIMEOUT_US, on_list, m, &m->list_call);
+}
+
+static int on_relist_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)usec;
+    if (m->engine_up)
+        observe_relist(m);
+    (void)sd_event_source_set_time(s, manager_now(m) + m->config->relist_interval_us);
+    (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- events */
+
+static struct component *component_of_event(struct manager *m, const struct engine_event *ev)
+{
+    struct tenant *t, *next;
+
+    HASH_ITER(hh, m->tenants, t, next)
+    {
+        struct component *both[] = {&t->proxy, &t->gateway};
+
+        for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+            struct component *c = both[i];
+            if (c->kind != REC_KIND_CONTAINER)
+                continue;
+            if ((c->facts.id[0] && strcmp(c->facts.id, ev->id) == 0) ||
+                (!c->match_label && strcmp(c->container_name, ev->name) == 0))
+                return c;
+        }
+    }
+    return NULL;
+}
+
+static void on_die(struct component *c, bool oom)
+{
+    struct manager *m = c->tenant->manager;
+    bool ours = c->tenant->op != NULL || manager_now(m) < c->ours_until_us;
+    struct rec_event ev = {.type = REC_EV_EXIT,
+        .tenant = c->tenant->index,
+        .component = c->index,
+        .exit = {.ours = ours, .operator_stop = !ours && c->operator_stop, .oom = oom}};
+
+    if (!ours) {
+        (void)snprintf(c->message, sizeof(c->message), "%s",
+            oom ? "a process in it was killed: out of memory" : "exited");
+        if (!c->failing_since_us)
+            c->failing_since_us = manager_now(m);
+    }
+    manager_event(m, &ev);
+}
+
+/* `docker stop` sends the stop signal first, and the engine reports "kill" before "die": that is how a stop
+ * by a person is told from a crash. SIGKILL alone is no such intent. */
+static void on_kill(struct component *c, const json_t *attributes)
+{
+    const char *signal = json_string_value(json_object_get(attributes, "signal"));
+
+    if (!c->tenant->op && manager_now(c->tenant->manager) >= c->ours_until_us && signal &&
+        strcmp(signal, "9") != 0 && strcmp(signal, "SIGKILL") != 0)
+        c->operator_stop = true;
+}
+
+static void on_oom(struct component *c, const char *name)
+{
+    struct metrics_tenant *mt = metrics_tenant(c->tenant->manager->metrics, c->tenant->slug);
+
+    if (mt)
+        mt->oom_kills++;
+    manager_note(c->tenant, c, LOG_WARNING, MESSAGE_LIMITS_OOM, "limits", "out of memory in %s", name);
+}
+
+static void on_container_event(struct manager *m, const struct engine_event *ev)
+{
+    struct component *c = component_of_event(m, ev);
+
+    if (!c || str_startswith(ev->action, "exec_"))
+        return;
+    if (strcmp(ev->action, "kill") == 0)
+        on_kill(c, ev->attributes);
+    else if (strcmp(ev->action, "die") == 0)
+        on_die(c, false);
+    else if (strcmp(ev->action, "oom") == 0)
+        on_oom(c, ev->name);
+    if (strcmp(ev->action, "kill") != 0 && strcmp(ev->action, "top") != 0 &&
+        strcmp(ev->action, "attach") != 0)
+        observe_inspect(c);
+}
+
+static void on_event(struct engine *e, const struct engine_event *ev, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)e;
+    switch (ev->type) {
+    case ENGINE_EV_CONTAINER:
+        on_container_event(m, ev);
+        break;
+    case ENGINE_EV_STREAM_UP:
+        m->stream_up = true;
+        observe_relist(m);
+        break;
+    case ENGINE_EV_STREAM_DOWN:
+        m->stream_up = false;
+        break;
+    case _ENGINE_EV_MAX:
+    default:
+        break;
+    }
+}
+
+int observe_start(struct manager *m)
+{
+    int r = engine_subscribe(m->engine, on_event, m);
+
+    if (r < 0)
+        return r;
+    return sd_event_add_time(m->event, &m->relist_timer, CLOCK_MONOTONIC,
+        manager_now(m) + m->config->relist_interval_us, 0, on_relist_timer, m);
+}

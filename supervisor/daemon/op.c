@@ -1,0 +1,190 @@
+/* op.c: see op.h: start, engine calls, end. What each action does is in op_bringup.c, op_restart.c,
+ * op_redeploy.c. */
+#include "daemon/op.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/messages.h"
+
+/* Our own stops and starts raise events too; they are ours for so long after the action. */
+#define OURS_AFTER_US (3 * USEC_PER_SEC)
+
+uint64_t op_stop_deadline(const struct op *op)
+{
+    return op->tenant->config->gateway.stop_timeout_us + 15 * USEC_PER_SEC;
+}
+
+const char *op_cgroup_parent(const struct op *op)
+{
+    return op->tenant->cgroup_parent;
+}
+
+struct op *op_free(struct op *op)
+{
+    if (!op)
+        return NULL;
+    engine_call_cancel(op->call);
+    (void)sd_event_source_disable_unref(op->timer);
+    json_decref(op->body);
+    free(op);
+    return NULL;
+}
+
+void op_finish(struct op *op, enum rec_done result, const char *fmt, ...)
+{
+    struct tenant *t = op->tenant;
+    char text[MESSAGE_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (op->component && op->component->kind == REC_KIND_CONTAINER)
+        op->component->ours_until_us = manager_now(t->manager) + OURS_AFTER_US;
+    if (result != REC_DONE_OK && op->component)
+        (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
+    manager_action_done(t, result, text);
+    if (t->gateway.kind == REC_KIND_CONTAINER && t->manager->engine_up)
+        observe_inspect(&t->gateway);
+}
+
+static void on_answer(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct op *op = userdata;
+    struct manager *m = op->tenant->manager;
+
+    (void)e;
+    op->call = NULL;
+    observe_engine_result(m, a);
+    if (!op->keep_on_engine_loss && a->result != ENGINE_OK && a->result != ENGINE_HTTP_ERROR) {
+        op_finish(op, REC_DONE_ENGINE_GONE, "the engine gave no answer: %s", a->message);
+        return;
+    }
+    op->next(op, a);
+}
+
+void op_call(struct op *op, void (*fn)(struct op *op, const struct engine_answer *a), const char *method,
+    const json_t *body, uint64_t timeout_us, const char *fmt, ...)
+{
+    _cleanup_free_ char *path = NULL;
+    va_list ap;
+    int r;
+
+    va_start(ap, fmt);
+    r = vasprintf(&path, fmt, ap);
+    va_end(ap);
+    if (r < 0) {
+        path = NULL;
+        op_finish(op, REC_DONE_ENGINE_GONE, "out of memory");
+        return;
+    }
+    op->next = fn;
+    r = engine_request(op->tenant->manager->engine, method, path, body, timeout_us, on_answer, op, &op->call);
+    if (r < 0)
+        op_finish(op, REC_DONE_ENGINE_GONE, "cannot ask the engine: %s", strerror(-r));
+}
+
+static int on_wait(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    struct op *op = userdata;
+
+    (void)s;
+    (void)usec;
+    op->timer = sd_event_source_disable_unref(op->timer);
+    op->after(op);
+    return 0;
+}
+
+void op_wait(struct op *op, uint64_t delay_us, void (*fn)(struct op *op))
+{
+    int r;
+
+    op->after = fn;
+    r = sd_event_add_time_relative(
+        op->tenant->manager->event, &op->timer, CLOCK_MONOTONIC, delay_us, 1000, on_wait, op);
+    if (r < 0)
+        op_finish(op, REC_DONE_ENGINE_GONE, "no timer: %s", strerror(-r));
+}
+
+static void first_step(struct op *op)
+{
+    switch (op->action.type) {
+    case REC_ACT_BRING_UP:
+        op_bring_up(op);
+        break;
+    case REC_ACT_RESTART:
+        op_restart(op);
+        break;
+    case REC_ACT_RESTART_ALL:
+        op_restart_all(op);
+        break;
+    case REC_ACT_REDEPLOY:
+        op_redeploy(op);
+        break;
+    case REC_ACT_ALERT:
+    case REC_ACT_PROBE_NOW:
+    case REC_ACT_RELIST:
+    case _REC_ACT_MAX:
+    default:
+        op_finish(op, REC_DONE_FAILED, "not an action");
+        break;
+    }
+}
+
+void op_resume_redeploy(struct tenant *t)
+{
+    struct op *op;
+
+    if (t->op)
+        return;
+    op = calloc(1, sizeof(*op));
+    if (!op)
+        return;
+    op->tenant = t;
+    op->component = &t->gateway;
+    op->action =
+        (struct rec_action){.type = REC_ACT_REDEPLOY, .component = t->gateway.index, .reason = "interrupted"};
+    op->started_us = manager_now(t->manager);
+    t->op = op;
+    manager_note(t, op->component, LOG_WARNING, MESSAGE_ACTION_STARTED, "action",
+        "an interrupted redeploy left %s.old or %s.new behind; picking it up", t->gateway.container_name,
+        t->gateway.container_name);
+    op_wait(op, 0, op_redeploy_resume);
+}
+
+void op_start(struct tenant *t, const struct rec_action *a)
+{
+    struct manager *m = t->manager;
+    struct op *op = calloc(1, sizeof(*op));
+    struct err e = {0};
+    int r;
+
+    if (!op || t->op) {
+        /* The core keeps one action per tenant; memory may be gone. Either way nothing was done. */
+        struct rec_event ev = {.type = REC_EV_DONE,
+            .tenant = t->index,
+            .component = a->component,
+            .done = {.action = a->id, .result = REC_DONE_ENGINE_GONE}};
+        free(op);
+        log_error("%s: an action could not be started: %s", t->slug,
+            t->op ? "another one is in flight" : "out of memory");
+        manager_event(m, &ev);
+        return;
+    }
+    op->tenant = t;
+    op->component = tenant_component(t, a->component);
+    op->action = *a;
+    op->started_us = manager_now(m);
+    t->op = op;
+    r = store_intent(m->store, realtime_now(), t->slug, op->component->name, (int)a->type, (int)a->level,
+        a->reason, &op->intent, &e);
+    manager_store_result(m, r, &e);
+    manager_note(t, op->component, LOG_NOTICE, MESSAGE_ACTION_STARTED, "action", "%s at %s%s%s",
+        rec_action_type_to_string(a->type), rec_level_to_string(a->level),
+        a->reason && *a->reason ? ": " : "", a->reason ? a->reason : "");
+    op_wait(op, 0, first_step);
+}

@@ -1,0 +1,203 @@
+/* op_bringup.c: from nothing to a started gateway: bridge, container from the spec, start. The core orders it
+ * only when the proxy's /_ping has answered. Never removes anything. */
+#include "daemon/op.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "daemon/proxy_child.h"
+#include "daemon/spec.h"
+
+/* ---------------------------------------------------------------- the tenant's bridge */
+
+static void network_known(struct op *op, const char *id)
+{
+    (void)snprintf(op->tenant->network_id, sizeof(op->tenant->network_id), "%s", id);
+    op->after(op);
+}
+
+static void on_network_created(struct op *op, const struct engine_answer *a)
+{
+    const char *id = json_string_value(json_object_get(a->body, "Id"));
+
+    if (a->status != 201 || !id || !str_is_hex(id, 64))
+        op_finish(op, REC_DONE_REFUSED, "the tenant's network cannot be created: %s", a->message);
+    else
+        network_known(op, id);
+}
+
+static void on_network(struct op *op, const struct engine_answer *a)
+{
+    const char *id = json_string_value(json_object_get(a->body, "Id")), *label;
+    _cleanup_json_ json_t *body = NULL;
+
+    if (a->status == 200 && id && str_is_hex(id, 64)) {
+        label = json_string_value(json_object_get(json_object_get(a->body, "Labels"), SPEC_LABEL_TENANT));
+        if (!label || strcmp(label, op->tenant->slug) != 0)
+            op_finish(op, REC_DONE_REFUSED,
+                "a network named clawsup-net-%s exists that is not clawsup's; remove or rename it",
+                op->tenant->slug);
+        else
+            network_known(op, id);
+        return;
+    }
+    if (a->status != 404) {
+        op_finish(op, REC_DONE_REFUSED, "the tenant's network cannot be inspected: %s", a->message);
+        return;
+    }
+    if (spec_network(op->tenant->config, &body) < 0) {
+        op_finish(op, REC_DONE_ENGINE_GONE, "out of memory");
+        return;
+    }
+    op_call(op, on_network_created, "POST", body, OP_TIMEOUT_US, "/networks/create");
+}
+
+void op_network(struct op *op, void (*then)(struct op *op))
+{
+    char name[64];
+
+    op->after = then;
+    spec_network_name(name, sizeof(name), op->tenant->slug);
+    op_call(op, on_network, "GET", NULL, OP_TIMEOUT_US, "/networks/%s", name);
+}
+
+/* ---------------------------------------------------------------- the gateway */
+
+static void on_started(struct op *op, const struct engine_answer *a)
+{
+    if (a->status == 204 || a->status == 304)
+        op_finish(op, REC_DONE_OK, "started");
+    else
+        op_finish(op, REC_DONE_REFUSED, "start refused: %s", a->message);
+}
+
+static void start_container(struct op *op, const char *id)
+{
+    op_call(op, on_started, "POST", NULL, OP_TIMEOUT_US, "/containers/%s/start", id);
+}
+
+static void on_created(struct op *op, const struct engine_answer *a)
+{
+    const char *id = json_string_value(json_object_get(a->body, "Id"));
+
+    if (a->status == 201 && id && str_is_hex(id, 64))
+        start_container(op, id);
+    else if (a->status == 404)
+        op_finish(op, REC_DONE_REFUSED, "image %s is not on this host: %s", op->tenant->config->gateway.image,
+            a->message);
+    else
+        op_finish(op, REC_DONE_REFUSED, "create refused: %s", a->message);
+}
+
+static int make_data_root(struct op *op, struct err *e)
+{
+    const char *path = op->tenant->config->data_root;
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode) ? 0 : err_set(e, -ENOTDIR, "data_root %s is not a directory", path);
+    /* Only the last component is made: a missing parent is more likely an unmounted disk than a wish. */
+    if (mkdir(path, 0755) < 0)
+        return err_set(e, -errno, "data_root %s: mkdir: %m", path);
+    return 0;
+}
+
+static void create_container(struct op *op)
+{
+    struct tenant *t = op->tenant;
+    _cleanup_json_ json_t *body = NULL;
+    char hash[HASH_HEX_SIZE];
+    struct err e = {0};
+    int r = make_data_root(op, &e);
+
+    if (r >= 0)
+        r = spec_gateway(t->config, t->network_id, op_cgroup_parent(op), &body, hash, &e);
+    if (r < 0) {
+        op_finish(op, REC_DONE_REFUSED, "%s", e.msg[0] ? e.msg : strerror(-r));
+        return;
+    }
+    op_call(
+        op, on_created, "POST", body, OP_TIMEOUT_US, "/containers/create?name=%s", t->gateway.container_name);
+}
+
+static bool is_state(const json_t *inspect, const char *key)
+{
+    return json_is_true(json_object_get(json_object_get(inspect, "State"), key));
+}
+
+static void on_existing(struct op *op, const struct engine_answer *a)
+{
+    struct tenant *t = op->tenant;
+    const char *id = json_string_value(json_object_get(a->body, "Id"));
+    char hash[HASH_HEX_SIZE];
+    struct err e = {0};
+
+    if (a->status == 404) {
+        if (op->component->mode == CONFIG_EXTERNAL)
+            op_finish(op, REC_DONE_REFUSED,
+                "there is no container %s; it is external, so whoever makes it must make it again",
+                op->component->container_name);
+        else
+            create_container(op);
+        return;
+    }
+    if (a->status != 200 || !id || !str_is_hex(id, 64)) {
+        op_finish(op, REC_DONE_REFUSED, "inspect: %s", a->message);
+        return;
+    }
+    if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, t->slug)) {
+        op_finish(op, REC_DONE_REFUSED,
+            "a container named %s exists that is not clawsup's; remove it, or adopt it with mode = "
+            "\"external\"",
+            op->component->container_name);
+        return;
+    }
+    if (is_state(a->body, "Running")) {
+        op_finish(op, REC_DONE_OK, "runs already");
+        return;
+    }
+    if (op->component->mode == CONFIG_MANAGED && op->component == &t->gateway &&
+        spec_gateway(t->config, t->network_id, op_cgroup_parent(op), NULL, hash, &e) >= 0 &&
+        strcmp(hash, spec_hash_of(a->body)) != 0) {
+        op_redeploy(op); /* it is down anyway, and its spec is an old one */
+        return;
+    }
+    start_container(op, id);
+}
+
+static void look_for_container(struct op *op)
+{
+    op_call(op, on_existing, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json",
+        op->component->match_label && op->component->facts.id[0] ? op->component->facts.id
+                                                                 : op->component->container_name);
+}
+
+static void launch_proxy(struct op *op)
+{
+    struct err e = {0};
+    int r = proxy_child_launch(op->tenant->child, false, &e);
+
+    if (r < 0)
+        op_finish(op, REC_DONE_REFUSED, "%s", e.msg);
+    else
+        op_finish(op, REC_DONE_OK, "launched, pid %d", (int)proxy_child_pid(op->tenant->child));
+}
+
+void op_bring_up(struct op *op)
+{
+    const struct config_tenant *c = op->tenant->config;
+
+    if (op->component->kind == REC_KIND_PROXY) {
+        /* The policy names the sandboxes' network by its id, so the network comes first. */
+        if (c->sandbox_network && !op->tenant->network_id[0])
+            op_network(op, launch_proxy);
+        else
+            launch_proxy(op);
+    } else if (op->component->mode == CONFIG_MANAGED) {
+        op_network(op, look_for_container);
+    } else {
+        look_for_container(op);
+    }
+}

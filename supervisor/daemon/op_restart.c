@@ -1,0 +1,129 @@
+/* op_restart.c: L1, one component; L2, the proxy and then the gateway, the latter only when the former serves
+ * again. */
+#include "daemon/op.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "daemon/proxy_child.h"
+
+#define SERVES_POLL_US (100 * USEC_PER_MSEC)
+
+/* ---------------------------------------------------------------- a container */
+
+static void on_restarted(struct op *op, const struct engine_answer *a)
+{
+    if (a->status == 204)
+        op_finish(op, REC_DONE_OK, "restarted");
+    else
+        op_finish(op, REC_DONE_FAILED, "restart failed: %s", a->message);
+}
+
+static void restart_now(struct op *op)
+{
+    op_call(op, on_restarted, "POST", NULL, op_stop_deadline(op), "/containers/%s/restart?t=%u", op->old_id,
+        (unsigned)(op->tenant->config->gateway.stop_timeout_us / USEC_PER_SEC));
+}
+
+static void on_unpaused(struct op *op, const struct engine_answer *a)
+{
+    (void)a; /* if it failed the restart will say so */
+    restart_now(op);
+}
+
+static void on_inspected(struct op *op, const struct engine_answer *a)
+{
+    const json_t *state = json_object_get(a->body, "State");
+    const char *id = json_string_value(json_object_get(a->body, "Id"));
+
+    if (a->status == 404) {
+        op_finish(op, REC_DONE_FAILED, "the container is gone");
+        return;
+    }
+    if (a->status != 200 || !id || !str_is_hex(id, 64)) {
+        op_finish(op, REC_DONE_FAILED, "inspect: %s", a->message);
+        return;
+    }
+    (void)snprintf(op->old_id, sizeof(op->old_id), "%s", id);
+    /* A frozen process takes no signal, and the engine would wait for it in vain. */
+    if (json_is_true(json_object_get(state, "Paused")))
+        op_call(op, on_unpaused, "POST", NULL, OP_TIMEOUT_US, "/containers/%s/unpause", op->old_id);
+    else
+        restart_now(op);
+}
+
+static void restart_container(struct op *op, struct component *c)
+{
+    op->component = c;
+    op_call(op, on_inspected, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json",
+        c->facts_known && c->facts.id[0] ? c->facts.id : c->container_name);
+}
+
+void op_restart(struct op *op)
+{
+    struct err e = {0};
+
+    if (op->component->kind == REC_KIND_CONTAINER) {
+        restart_container(op, op->component);
+        return;
+    }
+    if (proxy_child_launch(op->tenant->child, false, &e) < 0)
+        op_finish(op, REC_DONE_FAILED, "%s", e.msg);
+    else
+        op_finish(op, REC_DONE_OK, "relaunched, pid %d", (int)proxy_child_pid(op->tenant->child));
+}
+
+/* ---------------------------------------------------------------- all of a tenant */
+
+static void wait_until_it_serves(struct op *op)
+{
+    struct component *p = &op->tenant->proxy;
+    struct manager *m = op->tenant->manager;
+    const struct probe_record *last = p->n_history ? &p->history[(p->n_history - 1) % PROBE_HISTORY] : NULL;
+    bool fresh = p->probe_started_us >= op->verify_until_us - p->health->start_deadline_us && !p->probe;
+
+    if (fresh && last && last->result == CHECK_OK) {
+        restart_container(op, &op->tenant->gateway);
+        return;
+    }
+    if (manager_now(m) > op->verify_until_us) {
+        op_finish(op, REC_DONE_FAILED, "the proxy does not serve: %s", last ? last->detail : "no probe yet");
+        return;
+    }
+    if (!p->probe)
+        probe_arm(p, 0);
+    op_wait(op, SERVES_POLL_US, wait_until_it_serves);
+}
+
+static void begin_wait(struct op *op)
+{
+    struct component *p = &op->tenant->proxy;
+
+    op->verify_until_us = manager_now(op->tenant->manager) + p->health->start_deadline_us;
+    wait_until_it_serves(op);
+}
+
+static void on_sidecar_restarted(struct op *op, const struct engine_answer *a)
+{
+    if (a->status == 204)
+        begin_wait(op);
+    else
+        op_finish(op, REC_DONE_FAILED, "restart of the proxy failed: %s", a->message);
+}
+
+void op_restart_all(struct op *op)
+{
+    struct component *p = &op->tenant->proxy;
+    struct err e = {0};
+
+    if (p->kind == REC_KIND_CONTAINER) {
+        op_call(op, on_sidecar_restarted, "POST", NULL, op_stop_deadline(op), "/containers/%s/restart?t=10",
+            p->facts_known && p->facts.id[0] ? p->facts.id : p->container_name);
+        return;
+    }
+    if (proxy_child_launch(op->tenant->child, false, &e) < 0)
+        op_finish(op, REC_DONE_FAILED, "the proxy cannot be launched: %s", e.msg);
+    else
+        begin_wait(op);
+}

@@ -1,0 +1,445 @@
+/* proxy_child.c: see proxy_child.h: sockets, launch, death. The conversation with the process is
+ * proxy_link.c. */
+#include "daemon/proxy_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define FD_POLICY 3
+#define FD_CONTROL 4
+#define FD_LISTENER 5
+#define FD_CLIENTS 6
+#define FD_SPARE                                                                                             \
+    200 /* above every fixed number: sources are moved here first, so that no dup2 overwrites one */
+
+/* ---------------------------------------------------------------- sockets */
+
+static int listen_tcp(const struct config_listen *l, struct err *e)
+{
+    _cleanup_close_ int fd = -EBADF;
+    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->port)};
+    struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(l->port)};
+    bool v4 = inet_pton(AF_INET, l->address, &a4.sin_addr) == 1;
+    int one = 1;
+
+    if (!v4 && inet_pton(AF_INET6, l->address, &a6.sin6_addr) != 1)
+        return err_set(e, -EINVAL, "%s: not an IP address", l->text);
+    fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_set(e, -errno, "socket: %m");
+    /* FREEBIND: the tenant's bridge, which carries the address, may not exist yet. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one)) < 0 ||
+        bind(fd, v4 ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6, v4 ? sizeof(a4) : sizeof(a6)) < 0 ||
+        listen(fd, 4096) < 0)
+        return err_set(e, -errno, "%s: %m", l->text);
+    return TAKE_FD(fd);
+}
+
+static void close_clients(struct proxy_child *p)
+{
+    for (size_t i = 0; i < p->n_clients; i++)
+        p->clients[i] = fd_close(p->clients[i]);
+    p->n_clients = 0;
+}
+
+int proxy_child_reopen(struct proxy_child *p, struct err *e)
+{
+    const struct config_tenant *t = p->tenant->config;
+    int fds[PROXY_LISTEN_MAX];
+    size_t n;
+
+    if (t->proxy.n_listen > PROXY_LISTEN_MAX)
+        return err_set(e, -E2BIG, "proxy.listen has more than %d entries", PROXY_LISTEN_MAX);
+    for (n = 0; n < t->proxy.n_listen; n++) {
+        const struct config_listen *l = &t->proxy.listen[n];
+
+        fds[n] = l->is_unix ? fd_listen_unix(l->path, SOCK_STREAM, 0660, t->proxy.socket_uid, (gid_t)-1, e)
+                            : listen_tcp(l, e);
+        if (fds[n] < 0) {
+            int r = fds[n];
+            while (n > 0)
+                (void)fd_close(fds[--n]);
+            return r;
+        }
+    }
+    close_clients(p);
+    memcpy(p->clients, fds, n * sizeof(fds[0]));
+    p->n_clients = n;
+    return 0;
+}
+
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+    struct stat st;
+
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
+        return err_set(e, -errno, "%s: mkdir: %m", path);
+    if (lstat(path, &st) < 0)
+        return err_set(e, -errno, "%s: %m", path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, -ENOTDIR, "%s is not a directory", path);
+    if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0)
+        return err_set(e, -errno, "%s: chmod: %m", path);
+    return 0;
+}
+
+static int make_runtime(struct proxy_child *p, struct err *e)
+{
+    const struct config *c = p->tenant->manager->config;
+    static const struct {
+        const char *suffix;
+        mode_t mode;
+        bool slug;
+    } dirs[] = {{"", 0755, true}, {".supervisor", 0700, false}, {".supervisor/proxy", 0700, false},
+        {".supervisor/staging", 0700, false}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (asprintf(&path, "%s/%s", c->runtime_dir, dirs[i].slug ? p->tenant->slug : dirs[i].suffix) < 0)
+            return err_set(e, -ENOMEM, "out of memory");
+        r = make_dir(path, dirs[i].mode, e);
+        if (r < 0)
+            return r;
+    }
+    if (asprintf(&p->listener_path, "%s/.supervisor/proxy/%s.sock", c->runtime_dir, p->tenant->slug) < 0) {
+        p->listener_path = NULL;
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- policy */
+
+/* The configuration's policy with what only the running daemon knows. */
+int proxy_child_policy(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE])
+{
+    _cleanup_json_ json_t *j = NULL;
+    const struct tenant *t = p->tenant;
+    char *text;
+    int r = policy_to_json(t->config->policy, &j);
+
+    if (r < 0)
+        return r;
+    if ((t->config->sandbox_network && t->network_id[0] &&
+            json_object_set_new(j, "network_id", json_string(t->network_id)) < 0) ||
+        (t->cgroup_parent[0] && json_object_set_new(j, "cgroup_parent", json_string(t->cgroup_parent)) < 0))
+        return -ENOMEM;
+    text = json_to_string(j);
+    if (!text)
+        return -ENOMEM;
+    hash_hex(text, strlen(text), ret_hash);
+    *ret = text;
+    return 0;
+}
+
+bool proxy_child_is_current(const struct proxy_child *p)
+{
+    _cleanup_free_ char *text = NULL;
+    char hash[HASH_HEX_SIZE];
+
+    return p->now && proxy_child_policy(p, &text, hash) >= 0 && strcmp(hash, p->now->policy) == 0;
+}
+
+/* ---------------------------------------------------------------- pid file */
+
+/* Field 22 of /proc/PID/stat (proc(5)): tells a process from a later one with the same pid. */
+static int start_time(pid_t pid, uint64_t *ret)
+{
+    _cleanup_free_ char *text = NULL;
+    char path[64], *s, *save = NULL;
+    int r;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    r = fd_read_file(path, 4096, &text, NULL);
+    if (r < 0)
+        return r;
+    s = strrchr(text, ')'); /* the name may hold blanks and parentheses */
+    if (!s || !(s = strtok_r(s + 1, " ", &save)))
+        return -EINVAL;
+    for (int field = 3; field < 22 && s; field++)
+        s = strtok_r(NULL, " ", &save);
+    return s ? str_parse_u64(s, UINT64_MAX, ret) : -EINVAL;
+}
+
+static int pidfile_path(const struct proxy_child *p, char *out, size_t n)
+{
+    int len = snprintf(
+        out, n, "%s/.supervisor/proxy/%s.pid", p->tenant->manager->config->runtime_dir, p->tenant->slug);
+    return len < 0 || (size_t)len >= n ? -ENAMETOOLONG : 0;
+}
+
+static void pidfile_write(const struct proxy_child *p, pid_t pid)
+{
+    char path[PATH_MAX], text[64];
+    uint64_t start;
+    int n;
+
+    if (pidfile_path(p, path, sizeof(path)) < 0 || start_time(pid, &start) < 0)
+        return;
+    n = snprintf(text, sizeof(text), "%d %llu\n", (int)pid, (unsigned long long)start);
+    if (fd_write_atomic(path, text, (size_t)n, 0600) < 0)
+        log_warning("%s: cannot be written; a hung proxy would not be found after a crash", path);
+}
+
+void proxy_pidfile_kill(const struct proxy_child *p)
+{
+    _cleanup_free_ char *text = NULL;
+    _cleanup_close_ int pidfd = -EBADF;
+    uint64_t pid, want, have;
+    char path[PATH_MAX], *blank;
+
+    if (pidfile_path(p, path, sizeof(path)) < 0 || fd_read_file(path, 128, &text, NULL) < 0)
+        return;
+    (void)unlink(path);
+    blank = strchr(text, ' ');
+    if (!blank)
+        return;
+    *blank++ = '\0';
+    blank[strcspn(blank, "\n")] = '\0';
+    if (str_parse_u64(text, INT32_MAX, &pid) < 0 || str_parse_u64(blank, UINT64_MAX, &want) < 0 || pid <= 1)
+        return;
+    pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (pidfd >= 0 && start_time((pid_t)pid, &have) >= 0 && have == want)
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* ---------------------------------------------------------------- launch */
+
+struct launch {
+    int policy, control, listener;
+    const int *clients;
+    size_t n_clients;
+    uid_t uid;
+    gid_t gid, docker_gid;
+    char *const *argv;
+};
+
+/* In the forked child: only async-signal-safe calls until exec. */
+static _Noreturn void child_exec(const struct launch *l)
+{
+    int from[FD_CLIENTS + PROXY_LISTEN_MAX];
+    size_t n = 0;
+    sigset_t none;
+
+    from[n++] = l->policy;
+    from[n++] = l->control;
+    from[n++] = l->listener;
+    for (size_t i = 0; i < l->n_clients; i++)
+        from[n++] = l->clients[i];
+    (void)setsid(); /* the proxy outlives a ^C on the daemon's terminal, and the daemon itself */
+    for (size_t i = 0; i < n; i++) {
+        from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_SPARE);
+        if (from[i] < 0)
+            _exit(71);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (dup2(from[i], FD_POLICY + (int)i) < 0)
+            _exit(71);
+    (void)close_range((unsigned)(FD_POLICY + n), ~0U, 0);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_DFL);
+    if (geteuid() == 0) {
+        if (setgroups(1, &l->docker_gid) < 0 || setresgid(l->gid, l->gid, l->gid) < 0 ||
+            setresuid(l->uid, l->uid, l->uid) < 0)
+            _exit(72);
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        _exit(73);
+    (void)execv(l->argv[0], l->argv);
+    _exit(74);
+}
+
+static int start_process(struct proxy_child *p, struct launch *l, struct proxy_process **ret, struct err *e)
+{
+    struct manager *m = p->tenant->manager;
+    _cleanup_free_ char *arg_engine = NULL, *arg_fds = NULL, *arg_log = NULL;
+    static const char *const names[] = {[LOG_ERR] = "error",
+        [LOG_WARNING] = "warning",
+        [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info",
+        [LOG_DEBUG] = "debug"};
+    struct proxy_process *proc;
+    int level = log_get_level();
+    char supervised[] = "--supervised";
+    pid_t pid;
+
+    if (asprintf(&arg_engine, "--engine-socket=%s", m->config->engine_socket) < 0 ||
+        asprintf(&arg_fds, "--listen-fds=%zu", l->n_clients) < 0 ||
+        asprintf(&arg_log, "--log-level=%s", level >= LOG_ERR && level <= LOG_DEBUG ? names[level] : "info") <
+            0)
+        return err_set(e, -ENOMEM, "out of memory");
+    l->argv = (char *[]){m->proxy_program, supervised, arg_fds, arg_engine, arg_log, NULL};
+    proc = calloc(1, sizeof(*proc));
+    if (!proc)
+        return err_set(e, -ENOMEM, "out of memory");
+    proc->child = p;
+    proc->control = proc->pidfd = -EBADF;
+    pid = fork();
+    if (pid < 0) {
+        free(proc);
+        return err_set(e, -errno, "fork: %m");
+    }
+    if (pid == 0)
+        child_exec(l);
+    proc->pid = pid;
+    /* Our own child: the pid cannot be re-used before we reap it. */
+    proc->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (proc->pidfd < 0) {
+        int r = err_set(e, -errno, "pidfd_open: %m");
+        (void)kill(pid, SIGKILL);
+        free(proc);
+        return r;
+    }
+    *ret = proc;
+    return 0;
+}
+
+static int check_ready_to_launch(struct manager *m, struct tenant *t, struct err *e)
+{
+    if (access(m->proxy_program, X_OK) < 0)
+        return err_set(e, -errno, "%s: %m; set proxy_program", m->proxy_program);
+    if (!m->docker_gid_known)
+        return err_set(e, -EAGAIN, "%s", m->gid_message);
+    if (t->config->sandbox_network && !t->network_id[0])
+        return err_set(e, -EAGAIN, "waiting for the engine: the sandboxes' network is not known yet");
+    return 0;
+}
+
+int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
+{
+    struct manager *m = p->tenant->manager;
+    _cleanup_close_ int policy = -EBADF, ours = -EBADF, theirs = -EBADF;
+    _cleanup_free_ char *text = NULL;
+    struct proxy_process *proc = NULL;
+    char hash[HASH_HEX_SIZE];
+    int pair[2], r;
+
+    r = check_ready_to_launch(m, p->tenant, e);
+    if (r < 0)
+        return r;
+    if (p->n_clients == 0) {
+        r = proxy_child_reopen(p, e);
+        if (r < 0)
+            return r;
+    }
+    r = proxy_child_policy(p, &text, hash);
+    if (r < 0)
+        return err_set(e, r, "policy: %s", strerror(-r));
+    policy = fd_memfd_sealed("clawsup-policy", text, strlen(text));
+    if (policy < 0)
+        return err_set(e, policy, "memfd: %s", strerror(-policy));
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return err_set(e, -errno, "socketpair: %m");
+    ours = pair[0];
+    theirs = pair[1];
+    struct launch l = {.policy = policy,
+        .control = theirs,
+        .listener = p->listener,
+        .clients = p->clients,
+        .n_clients = p->n_clients,
+        .uid = m->proxy_uid,
+        .gid = m->proxy_gid,
+        .docker_gid = m->docker_gid};
+    r = start_process(p, &l, &proc, e);
+    if (r < 0 || !proc)
+        return r;
+    memcpy(proc->policy, hash, sizeof(hash));
+    proc->control = TAKE_FD(ours);
+    proxy_process_retire(p, drain);
+    p->now = proc;
+    p->launches++;
+    pidfile_write(p, proc->pid);
+    r = proxy_process_watch(proc, e);
+    if (r < 0)
+        proxy_process_retire(p, false);
+    return r;
+}
+
+/* ---------------------------------------------------------------- life */
+
+int proxy_child_new(struct tenant *t, struct proxy_child **ret, struct err *e)
+{
+    struct proxy_child *p = calloc(1, sizeof(*p));
+    int r;
+
+    if (!p)
+        return err_set(e, -ENOMEM, "out of memory");
+    p->tenant = t;
+    p->listener = -EBADF;
+    r = make_runtime(p, e);
+    if (r >= 0)
+        r = proxy_adopt_start(p, e);
+    if (r < 0) {
+        (void)proxy_child_free(p, false);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+/* No proxy to adopt: fresh sockets, and the core hears that the proxy is missing. */
+int proxy_child_fresh(struct proxy_child *p, struct err *e)
+{
+    int r;
+
+    p->listener = fd_close(p->listener);
+    p->listener = fd_listen_unix(p->listener_path, SOCK_SEQPACKET, 0600, (uid_t)-1, (gid_t)-1, e);
+    if (p->listener < 0)
+        return p->listener;
+    r = proxy_child_reopen(p, e);
+    return r;
+}
+
+bool proxy_child_adopting(const struct proxy_child *p)
+{
+    return p->adopting;
+}
+
+pid_t proxy_child_pid(const struct proxy_child *p)
+{
+    return p->now ? p->now->pid : 0;
+}
+
+uint64_t proxy_child_restarts(const struct proxy_child *p)
+{
+    return p->launches > 0 ? p->launches - 1 : 0;
+}
+
+struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain)
+{
+    if (!p)
+        return NULL;
+    if (drain)
+        proxy_process_retire(p, true);
+    else
+        p->now = proxy_process_free(p->now);
+    while (p->old) {
+        struct proxy_process *next = p->old->next;
+        (void)proxy_process_free(p->old);
+        p->old = next;
+    }
+    close_clients(p);
+    (void)fd_close(p->listener);
+    (void)sd_event_source_disable_unref(p->adopt_timer);
+    free(p->listener_path);
+    free(p);
+    return NULL;
+}

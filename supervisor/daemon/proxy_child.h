@@ -1,0 +1,34 @@
+/* proxy_child.h: one tenant's embedded proxy as a process: the sockets that clawsupd keeps for it, launch,
+ * hand-over, adoption after a restart of clawsupd, and its end. Never decides whether to restart (recovery
+ * does). */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/defs.h"
+#include "base/err.h"
+
+struct proxy_child;
+struct tenant;
+
+/* Creates the tenant's runtime directories; then looks for a proxy that a former clawsupd left running: if
+ * one answers on its control socket, its listening sockets are taken over and it goes on serving; otherwise
+ * fresh sockets are made. The result reaches the recovery core as an observation (running, or missing). */
+int proxy_child_new(struct tenant *t, struct proxy_child **ret, struct err *e);
+
+/* Launches a proxy on the kept sockets with the tenant's present policy. A proxy that still runs is told to
+ * finish its streams (`drain`) or is killed. Clients wait in the backlog meanwhile. -errno with text. */
+int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e);
+
+/* Compares the policy in force with the one the configuration asks for now. */
+bool proxy_child_is_current(const struct proxy_child *p);
+/* The listening sockets that the configuration asks for now, opened and swapped in; the running proxy keeps
+ * its own until it is replaced. */
+int proxy_child_reopen(struct proxy_child *p, struct err *e);
+
+bool proxy_child_adopting(const struct proxy_child *p);
+pid_t proxy_child_pid(const struct proxy_child *p); /* 0: none */
+uint64_t proxy_child_restarts(const struct proxy_child *p);
+
+/* Lets go: the process is told to drain (`drain`) or is left running for the next clawsupd. */
+struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain);

@@ -1,0 +1,336 @@
+/* spec.c: see spec.h. Builds JSON; talks to nobody. */
+#include "daemon/spec.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#define ENV_FILE_MAX ((size_t)256 * 1024)
+#define SOCKET_TARGET "/run/clawsup"
+
+void spec_network_name(char *out, size_t n, const char *slug)
+{
+    (void)snprintf(out, n, "clawsup-net-%s", slug);
+}
+
+static const struct config_listen *first_listen(const struct config_tenant *t, bool is_unix)
+{
+    for (size_t i = 0; i < t->proxy.n_listen; i++)
+        if (t->proxy.listen[i].is_unix == is_unix)
+            return &t->proxy.listen[i];
+    return NULL;
+}
+
+int spec_network(const struct config_tenant *t, json_t **ret)
+{
+    const struct config_listen *tcp = t->gateway.docker_host_tcp ? first_listen(t, false) : NULL;
+    char name[64];
+    struct in_addr a;
+    json_t *j;
+
+    spec_network_name(name, sizeof(name), t->slug);
+    j = json_pack("{s:s, s:s, s:b, s:b, s:{s:s, s:s}}", "Name", name, "Driver", "bridge", "CheckDuplicate", 1,
+        "Internal", (int)t->gateway.internal, "Labels", SPEC_LABEL_TENANT, t->slug, SPEC_LABEL_ROLE,
+        "network");
+    if (j && tcp && inet_pton(AF_INET, tcp->address, &a) == 1) {
+        char subnet[32], net[INET_ADDRSTRLEN];
+        struct in_addr base = {.s_addr = a.s_addr & htonl(0xffffff00)};
+
+        (void)inet_ntop(AF_INET, &base, net, sizeof(net));
+        (void)snprintf(subnet, sizeof(subnet), "%s/24", net);
+        if (json_object_set_new(j, "IPAM",
+                json_pack("{s:s, s:[{s:s, s:s}]}", "Driver", "default", "Config", "Subnet", subnet, "Gateway",
+                    tcp->address)) < 0) {
+            json_decref(j);
+            j = NULL;
+        }
+    }
+    *ret = j;
+    return j ? 0 : -ENOMEM;
+}
+
+/* ---------------------------------------------------------------- the managed gateway */
+
+static int add_string(json_t *array, const char *s)
+{
+    return json_array_append_new(array, json_string(s)) < 0 ? -ENOMEM : 0;
+}
+
+static json_t *strv_to_json(const struct config_strv *v)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; a && i < v->n; i++) {
+        if (add_string(a, v->items[i]) < 0) {
+            json_decref(a);
+            return NULL;
+        }
+    }
+    return a;
+}
+
+/* KEY=VALUE lines as docker's --env-file takes them: no quoting, '#' comments, blank lines. */
+static int add_env_file(json_t *env, const char *path, struct err *e)
+{
+    _cleanup_free_ char *text = NULL;
+    char *line, *save = NULL;
+    unsigned n = 0;
+    int r = fd_read_file(path, ENV_FILE_MAX, &text, NULL);
+
+    if (r < 0)
+        return err_set(e, r, "env_file %s: %s", path, strerror(-r));
+    for (char *p = text; (line = strsep(&p, "\n"));) {
+        n++;
+        if (*line && line[strlen(line) - 1] == '\r')
+            line[strlen(line) - 1] = '\0';
+        if (!*line || *line == '#')
+            continue;
+        /* The value may be a secret: it is never repeated in a message. */
+        if (!strchr(line, '=') || *line == '=')
+            return err_set(e, -EINVAL, "env_file %s:%u: not KEY=VALUE", path, n);
+        if (add_string(env, line) < 0)
+            return -ENOMEM;
+    }
+    (void)save;
+    return 0;
+}
+
+static int build_env(const struct config_tenant *t, json_t **ret, struct err *e)
+{
+    _cleanup_json_ json_t *env = strv_to_json(&t->gateway.env);
+    _cleanup_free_ char *host = NULL;
+    const struct config_listen *l = first_listen(t, !t->gateway.docker_host_tcp);
+    int r = 0;
+
+    if (!env)
+        return -ENOMEM;
+    if (t->gateway.env_file)
+        r = add_env_file(env, t->gateway.env_file, e);
+    if (r < 0)
+        return r;
+    if (l && (t->gateway.docker_host_tcp ? asprintf(&host, "DOCKER_HOST=tcp://%s:%u", l->address, l->port)
+                                         : asprintf(&host, "DOCKER_HOST=unix://%s/%s", SOCKET_TARGET,
+                                               strrchr(l->path, '/') + 1)) < 0)
+        return -ENOMEM;
+    if (host && add_string(env, host) < 0)
+        return -ENOMEM;
+    *ret = TAKE_PTR(env);
+    return 0;
+}
+
+static int add_bind(json_t *mounts, const char *source, const char *target, bool read_only)
+{
+    json_t *m = json_pack("{s:s, s:s, s:s, s:b, s:{s:s}}", "Type", "bind", "Source", source, "Target", target,
+        "ReadOnly", (int)read_only, "BindOptions", "Propagation", "rprivate");
+
+    return m && json_array_append_new(mounts, m) >= 0 ? 0 : -ENOMEM;
+}
+
+static int build_mounts(const struct config_tenant *t, json_t **ret)
+{
+    _cleanup_json_ json_t *mounts = json_array();
+    const struct config_listen *l = t->proxy.mode == CONFIG_MANAGED ? first_listen(t, true) : NULL;
+    int r;
+
+    if (!mounts)
+        return -ENOMEM;
+    r = add_bind(mounts, t->data_root, t->gateway.data_target ? t->gateway.data_target : t->data_root, false);
+    if (r >= 0 && l) {
+        /* The directory, not the socket: a socket that is made anew would otherwise stay invisible. */
+        _cleanup_free_ char *dir = strndup(l->path, (size_t)(strrchr(l->path, '/') - l->path));
+        r = dir ? add_bind(mounts, dir, SOCKET_TARGET, true) : -ENOMEM;
+    }
+    for (size_t i = 0; r >= 0 && i < t->gateway.n_mounts; i++)
+        r = add_bind(
+            mounts, t->gateway.mounts[i].source, t->gateway.mounts[i].target, t->gateway.mounts[i].read_only);
+    if (r >= 0)
+        *ret = TAKE_PTR(mounts);
+    return r;
+}
+
+static int build_ports(const struct config_tenant *t, json_t *body, json_t *host)
+{
+    json_t *exposed = json_object(), *bindings = json_object();
+    int r = exposed && bindings ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r >= 0 && i < t->gateway.n_ports; i++) {
+        const struct config_port *p = &t->gateway.ports[i];
+        char key[16], port[8];
+        json_t *list;
+
+        (void)snprintf(key, sizeof(key), "%u/tcp", p->container_port);
+        (void)snprintf(port, sizeof(port), "%u", p->host_port);
+        list = json_object_get(bindings, key);
+        if (!list) {
+            list = json_array();
+            if (json_object_set_new(bindings, key, list) < 0 ||
+                json_object_set_new(exposed, key, json_object()) < 0)
+                r = -ENOMEM;
+        }
+        if (r >= 0 && json_array_append_new(
+                          list, json_pack("{s:s, s:s}", "HostIp", p->host_address, "HostPort", port)) < 0)
+            r = -ENOMEM;
+    }
+    if (json_object_set_new(body, "ExposedPorts", exposed) < 0 ||
+        json_object_set_new(host, "PortBindings", bindings) < 0)
+        r = -ENOMEM;
+    return r;
+}
+
+static int add_limits(const struct config_limits *l, json_t *host)
+{
+    const struct {
+        const char *key;
+        uint64_t value;
+    } rows[] = {{"Memory", l->memory_bytes}, {"MemorySwap", l->memory_bytes}, {"NanoCpus", l->nano_cpus},
+        {"PidsLimit", l->pids}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].value &&
+            json_object_set_new(host, rows[i].key, json_integer((json_int_t)rows[i].value)) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+static int build_host(const struct config_tenant *t, const char *cgroup_parent, json_t *body)
+{
+    json_t *mounts = NULL, *host;
+    int r = build_mounts(t, &mounts);
+
+    if (r < 0)
+        return r;
+    /* RestartPolicy "no": the engine must not start a gateway before its proxy serves, at boot least of all.
+     */
+    host = json_pack("{s:o, s:{s:s}, s:{s:s, s:{s:s, s:s}}, s:[s], s:b}", "Mounts", mounts, "RestartPolicy",
+        "Name", "no", "LogConfig", "Type", "json-file", "Config", "max-size", "10m", "max-file", "3",
+        "SecurityOpt", "no-new-privileges", "Init", 1);
+    if (!host)
+        return -ENOMEM;
+    r = build_ports(t, body, host);
+    if (r >= 0)
+        r = add_limits(&t->limits, host);
+    if (r >= 0 && *cgroup_parent && json_object_set_new(host, "CgroupParent", json_string(cgroup_parent)) < 0)
+        r = -ENOMEM;
+    return json_object_set_new(body, "HostConfig", host) < 0 ? -ENOMEM : r;
+}
+
+int spec_gateway(const struct config_tenant *t, const char *network_id, const char *cgroup_parent,
+    json_t **ret, char ret_hash[static HASH_HEX_SIZE], struct err *e)
+{
+    _cleanup_json_ json_t *body = json_object();
+    _cleanup_free_ char *text = NULL;
+    char network[64];
+    json_t *env = NULL;
+    int r = body ? build_env(t, &env, e) : -ENOMEM;
+
+    if (r < 0)
+        return r;
+    if (json_object_set_new(body, "Image", json_string(t->gateway.image)) < 0 ||
+        json_object_set_new(body, "Env", env) < 0)
+        return -ENOMEM;
+    if ((t->gateway.command.n && json_object_set_new(body, "Cmd", strv_to_json(&t->gateway.command)) < 0) ||
+        (t->gateway.entrypoint.n &&
+            json_object_set_new(body, "Entrypoint", strv_to_json(&t->gateway.entrypoint)) < 0) ||
+        (t->gateway.user && json_object_set_new(body, "User", json_string(t->gateway.user)) < 0))
+        return -ENOMEM;
+    r = build_host(t, cgroup_parent, body);
+    if (r < 0)
+        return r;
+    text = json_to_string(body);
+    if (!text)
+        return -ENOMEM;
+    hash_hex(text, strlen(text), ret_hash);
+    if (!ret)
+        return 0;
+    spec_network_name(network, sizeof(network), t->slug);
+    if (json_object_set_new(json_object_get(body, "HostConfig"), "NetworkMode", json_string(network)) < 0 ||
+        json_object_set_new(body, "NetworkingConfig",
+            json_pack("{s:{s:{s:s}}}", "EndpointsConfig", network, "NetworkID", network_id)) < 0 ||
+        json_object_set_new(body, "Labels",
+            json_pack("{s:s, s:s, s:s}", SPEC_LABEL_TENANT, t->slug, SPEC_LABEL_ROLE, "gateway",
+                SPEC_LABEL_HASH, ret_hash)) < 0)
+        return -ENOMEM;
+    *ret = TAKE_PTR(body);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- capture */
+
+static int capture_endpoint(const json_t *ep, const char *id, json_t **ret)
+{
+    static const char *const keep[] = {"IPAMConfig", "Links", "DriverOpts", "NetworkID"};
+    json_t *out = json_object(), *aliases = json_array();
+    const json_t *a;
+    size_t i;
+
+    if (!out || !aliases)
+        return -ENOMEM;
+    for (i = 0; i < ARRAY_SIZE(keep); i++)
+        if (json_object_get(ep, keep[i]) && json_object_set(out, keep[i], json_object_get(ep, keep[i])) < 0)
+            return -ENOMEM;
+    json_array_foreach(json_object_get(ep, "Aliases"), i, a)
+    {
+        const char *s = json_string_value(a);
+        /* The engine adds the short id as an alias by itself; the new container has another one. */
+        if (s && !(strlen(s) == 12 && str_startswith(id, s)) &&
+            json_array_append(aliases, (json_t *)(uintptr_t)a) < 0)
+            return -ENOMEM;
+    }
+    if (json_object_set_new(out, "Aliases", aliases) < 0)
+        return -ENOMEM;
+    *ret = out;
+    return 0;
+}
+
+int spec_capture(const json_t *inspect, json_t **ret)
+{
+    const char *id = json_string_value(json_object_get(inspect, "Id")), *hostname;
+    json_t *config = json_object_get(inspect, "Config"), *host = json_object_get(inspect, "HostConfig"), *ep;
+    const json_t *networks = json_object_get(json_object_get(inspect, "NetworkSettings"), "Networks");
+    _cleanup_json_ json_t *body = json_deep_copy(config), *endpoints = json_object();
+    const char *name;
+    int r = 0;
+
+    if (!id || !json_is_object(config) || !json_is_object(host))
+        return -EINVAL;
+    if (!body || !endpoints)
+        return -ENOMEM;
+    hostname = json_string_value(json_object_get(body, "Hostname"));
+    if (hostname && strlen(hostname) == 12 && str_startswith(id, hostname))
+        (void)json_object_del(body, "Hostname"); /* assigned by the engine */
+    if (json_object_set_new(body, "HostConfig", json_deep_copy(host)) < 0)
+        return -ENOMEM;
+    json_object_foreach((json_t *)(uintptr_t)networks, name, ep)
+    {
+        json_t *out = NULL;
+        r = capture_endpoint(ep, id, &out);
+        if (r < 0 || json_object_set_new(endpoints, name, out) < 0)
+            return r < 0 ? r : -ENOMEM;
+    }
+    if (json_object_set_new(body, "NetworkingConfig", json_pack("{s:O}", "EndpointsConfig", endpoints)) < 0)
+        return -ENOMEM;
+    *ret = TAKE_PTR(body);
+    return 0;
+}
+
+static const char *label_of(const json_t *inspect, const char *key)
+{
+    const char *s = json_string_value(
+        json_object_get(json_object_get(json_object_get(inspect, "Config"), "Labels"), key));
+    return s ? s : "";
+}
+
+const char *spec_hash_of(const json_t *inspect)
+{
+    return label_of(inspect, SPEC_LABEL_HASH);
+}
+
+bool spec_is_ours(const json_t *inspect, const char *slug)
+{
+    return strcmp(label_of(inspect, SPEC_LABEL_TENANT), slug) == 0;
+}
