@@ -43,7 +43,9 @@ CFLAGS_ALL += -Werror
 endif
 
 ifeq ($(FLAVOUR),asan)
-CFLAGS_ALL += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# gcc loses the ranges that show a cut as deliberate once it instruments the code
+CFLAGS_ALL += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 LDFLAGS_ALL += -fsanitize=address,undefined
 else ifeq ($(FLAVOUR),coverage)
 CFLAGS_ALL += -O0 --coverage
@@ -139,13 +141,114 @@ unit-tests: $(UNIT:%=$(B)/tests/unit/%)
 prop-tests: $(PROP:%=$(B)/tests/prop/%)
 support: $(SUPPORT)
 
+# Unit and property tests of this FLAVOUR, and the replay of every fuzz corpus.
+check: unit-tests prop-tests fuzz-replay
+	@failed=0; for t in $(UNIT:%=$(B)/tests/unit/%) $(PROP:%=$(B)/tests/prop/%); do \
+		$(RUN) $$t > $$t.log 2>&1 && echo "ok $$(basename $$t)" || { echo "FAIL $$(basename $$t)"; cat $$t.log; failed=1; }; \
+	done; exit $$failed
+
 asan:
-	$(MAKE) FLAVOUR=asan build/asan/clawsupd build/asan/clawsup build/asan/clawsup-proxy unit-tests support
+	$(MAKE) FLAVOUR=asan build/asan/clawsupd build/asan/clawsup build/asan/clawsup-proxy unit-tests prop-tests support
+asan-check:
+	$(MAKE) FLAVOUR=asan check
+valgrind:
+	$(MAKE) check RUN='valgrind -q --trace-children=yes --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite'
+coverage:
+	$(MAKE) FLAVOUR=coverage check
+	$(Q)tests/support/coverage build/coverage
+
+# ---------------------------------------------------------------- fuzzing
+# tests/fuzz/fuzz_NAME.c has LLVMFuzzerTestOneInput(); its inputs are in tests/fuzz/corpus/NAME. A crash becomes a
+# file there first. `make fuzz` runs each target for FUZZ_SECONDS; `make fuzz-replay` runs the corpora once.
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+AR_fuzz := $(foreach r,config recovery filter base,$(B)/lib$(r).a)
+LIBS_fuzz := $(LIBS_jansson) $(LIBS_pcre2) $(shell $(PKG_CONFIG) --libs libconfig) -lm
+
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(AR_fuzz)
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(if $(filter fuzz,$(FLAVOUR)),-fsanitize=fuzzer -o $@ $<,-o $@ $< $(B)/obj/tests/fuzz/replay.o) \
+		-Wl,--start-group $(AR_fuzz) -Wl,--end-group $(LIBS_fuzz)
+fuzz-targets: $(FUZZ:%=$(B)/tests/fuzz/%)
+fuzz-replay: fuzz-targets
+	@for t in $(FUZZ); do $(RUN) $(B)/tests/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
+fuzz:
+	$(MAKE) FLAVOUR=fuzz CC=clang fuzz-targets
+	@for t in $(FUZZ); do mkdir -p build/fuzz/new/$$t; \
+		build/fuzz/tests/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/crash-$$t- build/fuzz/new/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+# ---------------------------------------------------------------- what reads the code
+SRC_all := $(foreach r,$(ROOMS) checks,$(SRC_$(r))) $(wildcard supervisor/*/main.c)
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+objects: $(call obj,$(SRC_all))
+analyze:
+	$(MAKE) FLAVOUR=analyze CC=gcc objects
+# One file per clang-tidy run: it stops at the first file that it cannot read otherwise.
+tidy: $(SRC_all:%=$(B)/tidy/%.ok)
+$(B)/tidy/%.ok: % .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY $<)
+	$(Q)clang-tidy --quiet $< -- -std=gnu17 $(CPPFLAGS_ALL) $(filter -W%,$(WARN)) 2> $(@:.ok=.log) || { cat $(@:.ok=.log); exit 1; }
+	@touch $@
+cppcheck:
+	$(Q)cppcheck --quiet --std=c11 --language=c --platform=unix64 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches --suppress=unknownMacro --error-exitcode=1 \
+		-D__GNUC__=12 $(filter -I%,$(CPPFLAGS_ALL)) $(SRC_all)
+format:
+	$(Q)clang-format -i $(C_FILES)
+check-format:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+check-layers: objects $(B)/clawsup-proxy
+	$(Q)$(PYTHON) tests/support/check-layers $(B)
+check-units:
+	$(Q)tests/support/check-units build/check-units /bin/true
+
+# ---------------------------------------------------------------- installation
+# Paths in the units follow PREFIX. The configuration is installed only where there is none.
+INSTALL := install
+UNITDIR = $(PREFIX)/lib/systemd
+define install_files
+@for f in $(wildcard $(1)); do $(INSTALL) -D -m 644 $$f $(DESTDIR)$(2)/$$(basename $$f) || exit 1; done
+endef
+install: all
+	$(INSTALL) -D -m 755 build/clawsup $(DESTDIR)$(PREFIX)/bin/clawsup
+	$(INSTALL) -D -m 755 build/clawsupd $(DESTDIR)$(PREFIX)/sbin/clawsupd
+	$(INSTALL) -D -m 755 build/clawsup-proxy $(DESTDIR)$(PREFIX)/libexec/clawsup/clawsup-proxy
+	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/clawsup
+	$(INSTALL) -d -m 750 $(DESTDIR)$(SYSCONFDIR)/clawsup/tenants.d
+	$(INSTALL) -d -m 755 $(DESTDIR)$(UNITDIR)/system
+	@for u in units/*.service units/*.slice; do \
+		sed 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $$u > $(DESTDIR)$(UNITDIR)/system/$$(basename $$u) && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/system/$$(basename $$u) || exit 1; done
+	$(call install_files,units/*.catalog,$(UNITDIR)/catalog)
+	$(call install_files,units/sysusers.d/*.conf,$(PREFIX)/lib/sysusers.d)
+	@$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d; for f in units/tmpfiles.d/*.conf; do \
+		sed 's, /etc/, $(SYSCONFDIR)/,' $$f > $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/$$(basename $$f) || exit 1; done
+	$(call install_files,contrib/man/*.1,$(PREFIX)/share/man/man1)
+	$(call install_files,contrib/man/*.5,$(PREFIX)/share/man/man5)
+	$(call install_files,contrib/man/*.8,$(PREFIX)/share/man/man8)
+	$(call install_files,contrib/completion/*.fish,$(PREFIX)/share/fish/vendor_completions.d)
+	$(call install_files,contrib/completion/_*,$(PREFIX)/share/zsh/site-functions)
+	@for f in $(wildcard contrib/completion/*.bash); do \
+		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
+	@for f in $(shell cd contrib/config 2>/dev/null && find . -name '*.conf'); do \
+		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
+	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
+		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf
 
 clean:
 	rm -rf build
 
+help:
+	@echo 'all (programs in build/), check (unit and property tests), asan, asan-check, valgrind, coverage, fuzz,'
+	@echo 'fuzz-replay, analyze, tidy, cppcheck, format, check-format, check-layers, check-units, install, clean.'
+	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, FLAVOUR=release|asan|coverage|analyze|fuzz.'
+
 FORCE:
-.PHONY: all unit-tests prop-tests support asan clean FORCE
+.PHONY: all unit-tests prop-tests support check asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
+	analyze tidy cppcheck format check-format check-layers check-units install clean help FORCE
 
 -include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')
