@@ -33,6 +33,8 @@ static bool overlaps(const char *a, const char *b)
 
 static bool same_listen(const struct config_listen *a, const struct config_listen *b)
 {
+    if (!a->text || !b->text)
+        return false; /* one that was not valid */
     if (a->is_unix || b->is_unix)
         return a->is_unix && b->is_unix && str_eq(a->path, b->path);
     return a->port == b->port && str_eq(a->address, b->address);
@@ -67,7 +69,7 @@ static int ports(const struct pair *p)
             (void)snprintf(pa, sizeof(pa), "gateway.publish[%zu]", i);
             (void)snprintf(pb, sizeof(pb), "gateway.publish[%zu]", j);
             (void)snprintf(what, sizeof(what), "host port %u is already published", b->ports[j].host_port);
-            if (a->ports[i].host_port == b->ports[j].host_port &&
+            if (a->ports[i].host_port > 0 && a->ports[i].host_port == b->ports[j].host_port &&
                 str_eq(a->ports[i].host_address, b->ports[j].host_address))
                 r = clash(p, pb, pa, what, "choose another host port");
         }
@@ -87,7 +89,7 @@ static int ports_listens(const struct pair *p, bool swap)
 
             (void)snprintf(port, sizeof(port), "gateway.publish[%zu]", i);
             (void)snprintf(listen, sizeof(listen), "proxy.listen[%zu]", j);
-            if (!x->listen[j].is_unix && g->ports[i].host_port == x->listen[j].port &&
+            if (x->listen[j].port > 0 && g->ports[i].host_port == x->listen[j].port &&
                 str_eq(g->ports[i].host_address, x->listen[j].address))
                 r = clash(p, swap ? port : listen, swap ? listen : port,
                     "this address and port are already used", "choose another port");

@@ -385,7 +385,7 @@ static void out_of_range(
     limit_text(k, k->min, min, sizeof(min));
     limit_text(k, k->max, max, sizeof(max));
     if (k->type == CONFIG_KEY_CPUS)
-        config_finding(r, s, "%s is out of range; more than 0 and at most 1024 CPUs", text);
+        config_finding(r, s, "%s is out of range; 0.01 to 1024 CPUs", text);
     else if (k->max)
         config_finding(r, s, "%s is out of range; %s to %s", text, min, max);
     else

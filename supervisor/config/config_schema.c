@@ -20,7 +20,7 @@
 #define U64(lo, hi) .type = CONFIG_KEY_U64, .min = lo, .max = hi
 #define DURATION(lo, hi) .type = CONFIG_KEY_DURATION, .min = lo, .max = hi
 #define SIZE(lo, hi) .type = CONFIG_KEY_SIZE, .min = lo, .max = hi
-#define CPUS .type = CONFIG_KEY_CPUS, .min = 1, .max = UINT64_C(1024000000000)
+#define CPUS .type = CONFIG_KEY_CPUS, .min = 10000000, .max = UINT64_C(1024000000000)
 #define ENUM(list) .type = CONFIG_KEY_ENUM, .names = list
 #define GROUP(s) .type = CONFIG_KEY_GROUP, .group = &(s)
 #define CUSTOM(fn) .type = CONFIG_KEY_CUSTOM, .read = fn
@@ -269,16 +269,38 @@ static const struct config_schema limits_schema =
 
 /* ---------------------------------------------------------------- recovery of a tenant */
 
-static const struct config_key rung_keys[] = {
-    {"attempts", U32(0, 100), AT(recovery_rung, attempts), .form = "3",
-        .help = "Attempts before the next level."},
-    {"delays", CUSTOM(config_read_delays), .max = RECOVERY_L1_MAX, .equal = config_equal_delays,
-        .form = "[ \"0s\", \"5s\", \"20s\" ]", .help = "Delay before each attempt; the last one repeats."},
-    {"stable", DURATION(0, USEC_PER_DAY), AT(recovery_rung, stable_us), .form = "\"60s\"",
-        .help = "How long it must stay good for the attempt to count as a success."},
-};
+#define RUNG_KEYS                                                                                            \
+    {"attempts", U32(0, RECOVERY_L1_MAX), AT(recovery_rung, attempts), .form = "3",                          \
+        .def_help = "see recovery", .help = "Attempts before the next level; 0 skips the level."},           \
+        {"delays", CUSTOM(config_read_delays), .max = RECOVERY_L1_MAX, .equal = config_equal_delays,         \
+            .form = "[ \"0s\", \"5s\", \"20s\" ]", .def_help = "see recovery",                               \
+            .help = "Delay before each attempt, not decreasing; the last one repeats."},                     \
+    {                                                                                                        \
+        "stable", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_rung, stable_us),                             \
+            .form = "\"60s\"", .def_help = "see recovery",                                                   \
+            .help = "How long it must stay good for an attempt to count as a "                               \
+                    "success."                                                                               \
+    }
+static const struct config_key rung_keys[] = {RUNG_KEYS};
 static const struct config_schema rung_schema =
-    SCHEMA(rung_keys, "recovery.l1, recovery.l2, recovery.l3", "One level of the ladder.");
+    SCHEMA(rung_keys, "recovery.l1, recovery.l2", "One level of the ladder.");
+static const struct config_key l3_keys[] = {
+    RUNG_KEYS,
+    {"min_gap", DURATION(0, USEC_PER_DAY),
+        .offset = offsetof(struct recovery_params, l3_min_gap_us) - offsetof(struct recovery_params, l3),
+        .def = "15m", .help = "Least time between two redeploys."},
+};
+static const struct config_schema l3_schema =
+    SCHEMA(l3_keys, "recovery.l3", "The last level before quarantine: redeploy of the gateway.");
+
+static const struct config_key backoff_keys[] = {
+    {"base", DURATION(SEC(1) / 10, USEC_PER_HOUR), AT(recovery_params, backoff_base_us), .def = "5s",
+        .help = "First delay; it doubles with each attempt."},
+    {"cap", DURATION(SEC(1) / 10, USEC_PER_DAY), AT(recovery_params, backoff_cap_us), .def = "5m",
+        .help = "Longest delay."},
+};
+static const struct config_schema backoff_schema = SCHEMA(
+    backoff_keys, "recovery.backoff", "Delays of what has no level, such as a bring-up that is refused.");
 
 static const struct config_key recovery_keys[] = {
     {"fall", U32(1, 100), AT(recovery_params, fall), .def = "3",
@@ -291,33 +313,28 @@ static const struct config_key recovery_keys[] = {
         .help = "Restart of the component."},
     {"l2", GROUP(rung_schema), AT(recovery_params, l2), .def_help = "2 attempts; 30s, 60s; stable 90s",
         .help = "Restart of all components of the tenant, in order."},
-    {"l3", GROUP(rung_schema), AT(recovery_params, l3), .def_help = "2 attempts; 60s, 15m; stable 180s",
+    {"l3", GROUP(l3_schema), AT(recovery_params, l3), .def_help = "2 attempts; 60s, 15m; stable 180s",
         .help = "Redeploy of the gateway from its spec."},
-    {"l3_min_gap", DURATION(0, USEC_PER_DAY), AT(recovery_params, l3_min_gap_us), .def = "15m",
-        .help = "Least time between two redeploys."},
-    {"backoff_base", DURATION(SEC(1) / 10, USEC_PER_HOUR), AT(recovery_params, backoff_base_us), .def = "5s",
-        .help = "First delay of what has no level, such as a bring-up that is refused; it doubles."},
-    {"backoff_cap", DURATION(SEC(1) / 10, USEC_PER_DAY), AT(recovery_params, backoff_cap_us), .def = "5m",
-        .help = "Longest such delay."},
-    {"restarts_per_hour", U32(1, 1000), AT(recovery_params, restarts_per_hour), .def = "6",
+    {"backoff", GROUP(backoff_schema), .help = "Delays of what has no level."},
+    {"restarts_per_hour", U32(1, 64), AT(recovery_params, restarts_per_hour), .def = "6",
         .help = "Budget of a component in any hour."},
-    {"restarts_per_day", U32(1, 10000), AT(recovery_params, restarts_per_day), .def = "20",
+    {"restarts_per_day", U32(1, 64), AT(recovery_params, restarts_per_day), .def = "20",
         .help = "Budget of a component in any day."},
-    {"redeploys_per_day", U32(0, 100), AT(recovery_params, redeploys_per_day), .def = "2",
+    {"redeploys_per_day", U32(0, 16), AT(recovery_params, redeploys_per_day), .def = "2",
         .help = "Budget of the tenant in any day."},
-    {"quarantine_probe", DURATION(SEC(1) / 10, USEC_PER_DAY), AT(recovery_params, quarantine_probe_us),
+    {"quarantine_probe", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_params, quarantine_probe_us),
         .def = "1m", .help = "Probe interval in quarantine."},
-    {"half_open", DURATION(SEC(1), 30 * USEC_PER_DAY), AT(recovery_params, half_open_us), .def = "6h",
+    {"half_open", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, half_open_us), .def = "6h",
         .help = "Time in quarantine before one more redeploy is tried."},
     {"deescalate", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, deescalate_us), .def = "10m",
         .help = "Healthy time that takes the tenant down one level."},
     {"reset", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, reset_us), .def = "30m",
         .help = "Healthy time that takes it back to the start of the ladder."},
-    {"flap_changes", U32(2, 1000), AT(recovery_params, flap_changes), .def = "5",
+    {"flap_changes", U32(2, 16), AT(recovery_params, flap_changes), .def = "5",
         .help = "So many changes between good and bad within flap_window are flapping."},
     {"flap_window", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, flap_window_us), .def = "10m",
         .help = "See flap_changes."},
-    {"hold", DURATION(0, USEC_PER_DAY), AT(recovery_params, hold_us), .def = "5m",
+    {"hold", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, hold_us), .def = "5m",
         .help = "After a stop that clawsup did not ask for, hands off for this long."},
 };
 static const struct config_schema recovery_schema =
@@ -351,23 +368,23 @@ static const struct config_key host_recovery_keys[] = {
         .help = "Restarts at a time on the host."},
     {"redeploys_in_flight", U32(1, 1000), AT(recovery_host_params, redeploys_in_flight), .def = "1",
         .help = "Redeploys at a time on the host."},
-    {"bucket_size", U32(1, 1000), AT(recovery_host_params, bucket_size), .def = "5",
+    {"bucket_size", U32(1, 10000), AT(recovery_host_params, bucket_size), .def = "5",
         .help = "Actions that may start at once."},
-    {"bucket_refill", DURATION(SEC(1) / 100, USEC_PER_HOUR), AT(recovery_host_params, bucket_refill_us),
+    {"bucket_refill", DURATION(SEC(1) / 1000, USEC_PER_HOUR), AT(recovery_host_params, bucket_refill_us),
         .def = "6s", .help = "Time after which one more action may start."},
     {"engine_fall", U32(1, 100), AT(recovery_host_params, engine_fall), .def = "2",
         .help = "So many failed pings mean that the engine is down."},
     {"settling", DURATION(0, USEC_PER_HOUR), AT(recovery_host_params, settling_us), .def = "30s",
         .help = "No action for this long after the engine came back."},
-    {"mass_min_tenants", U32(1, 10000), AT(recovery_host_params, mass_min_tenants), .def = "3",
+    {"mass_min_tenants", U32(1, 100000), AT(recovery_host_params, mass_min_tenants), .def = "3",
         .help = "Least number of suspect tenants that count as a mass failure."},
     {"mass_percent", U32(1, 100), AT(recovery_host_params, mass_percent), .def = "30",
         .help = "Least share of suspect tenants that counts as a mass failure."},
     {"mass_window", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_host_params, mass_window_us), .def = "1m",
         .help = "Both within this time."},
-    {"mass_canary", DURATION(SEC(1) / 10, USEC_PER_HOUR), AT(recovery_host_params, mass_canary_us),
-        .def = "1m", .help = "Time between canary actions in a mass failure."},
-    {"mass_exit_percent", U32(0, 99), AT(recovery_host_params, mass_exit_percent), .def = "15",
+    {"mass_canary", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_host_params, mass_canary_us), .def = "1m",
+        .help = "Time between canary actions in a mass failure."},
+    {"mass_exit_percent", U32(1, 100), AT(recovery_host_params, mass_exit_percent), .def = "15",
         .help = "Below this share, for mass_exit, the mass failure is over."},
     {"mass_exit", DURATION(0, USEC_PER_HOUR), AT(recovery_host_params, mass_exit_us), .def = "2m",
         .help = "See mass_exit_percent."},
@@ -375,7 +392,7 @@ static const struct config_key host_recovery_keys[] = {
         .help = "No action for this long after a suspend or a stall."},
     {"observe", DURATION(0, USEC_PER_HOUR), AT(recovery_host_params, observe_us), .def = "30s",
         .help = "No action for this long after the start of clawsupd."},
-    {"safe_starts", U32(2, 1000), AT(recovery_host_params, safe_starts), .def = "3",
+    {"safe_starts", U32(2, 100), AT(recovery_host_params, safe_starts), .def = "3",
         .help = "So many starts of clawsupd within safe_window make it observe only."},
     {"safe_window", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_host_params, safe_window_us), .def = "5m",
         .help = "See safe_starts."},

@@ -1,6 +1,7 @@
 /* config_validate.c: checks within one tenant, and within the host, that look at more than one value. Each
  * finding stands at the line of the value to change. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -24,6 +25,17 @@ static int at_host(const struct config *c, const struct config_locs *locs, struc
     return config_findings_add(f, c->file, loc ? loc->line : 1, "%s: %s", path, text);
 }
 
+/* The recovery room calls the host's numbers "host.KEY: TEXT". */
+static int host_recovery(
+    const struct config *c, const struct config_locs *locs, struct config_findings *f, const char *text)
+{
+    const char *key = str_startswith(text, "host.") ? text + 5 : text, *colon = strstr(key, ": ");
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "recovery.%.*s", colon ? (int)(colon - key) : 0, key);
+    return at_host(c, locs, f, path, colon ? colon + 2 : key);
+}
+
 int config_validate_host(const struct config *c, const struct config_locs *locs, struct config_findings *f)
 {
     struct err e = {};
@@ -36,7 +48,7 @@ int config_validate_host(const struct config *c, const struct config_locs *locs,
         r = at_host(c, locs, f, "engine_socket",
             "lies in runtime_dir, which is clawsup's own; name the socket of dockerd");
     if (r >= 0 && recovery_host_params_validate(&c->recovery, &e) < 0)
-        r = at_host(c, locs, f, "recovery", e.msg);
+        r = host_recovery(c, locs, f, e.msg);
     return r;
 }
 
@@ -121,8 +133,8 @@ static int validate_gateway(const struct config_entry *e, struct config_findings
     const struct config_gateway *g = &e->tenant->gateway;
     int r = 0;
 
-    if (g->mode == CONFIG_MANAGED && !g->image)
-        r = at(e, f, "gateway.image", "is missing; write image = \"...\"; or mode = \"external\";");
+    if (g->mode == CONFIG_MANAGED && !g->image && !config_locs_exact(&e->locs, "gateway.image"))
+        r = at(e, f, "gateway.image", "missing; write image = \"...\"; or mode = \"external\";");
     if (r >= 0 && g->mode == CONFIG_MANAGED && g->match_label)
         r = at(e, f, "gateway.match_label", "finds an external gateway; write mode = \"external\"; with it");
     if (r >= 0 && g->mode == CONFIG_EXTERNAL && g->match_label && g->name)
@@ -221,7 +233,7 @@ static int validate_limits(const struct config_entry *e, struct config_findings 
 /* The group whose key the text of a lower room begins with, so that the finding gets that key's line. */
 static int lower(const struct config_entry *e, struct config_findings *f, const char *text)
 {
-    static const char *const groups[] = {"proxy.", "proxy.allow.", "limits.sandbox.", "recovery."};
+    static const char *const groups[] = {"", "proxy.", "proxy.allow.", "limits.sandbox."};
     size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.[]");
 
     for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
@@ -238,6 +250,7 @@ static int lower(const struct config_entry *e, struct config_findings *f, const 
 
 int config_validate_tenant(const struct config_entry *e, const struct config *c, struct config_findings *f)
 {
+    struct policy policy = *e->tenant->policy; /* borrows everything */
     size_t before = f->n;
     struct err err = {};
     int r = validate_paths(e, c, f);
@@ -252,8 +265,9 @@ int config_validate_tenant(const struct config_entry *e, const struct config *c,
         r = validate_limits(e, f);
     if (r >= 0 && recovery_params_validate(&e->tenant->recovery, &err) < 0)
         r = lower(e, f, err.msg);
+    policy.network_name = NULL; /* goes with an id that only the running daemon knows */
     /* The policy's own check repeats ours in other words: it speaks only when nothing else did. */
-    if (r >= 0 && f->n == before && policy_validate(e->tenant->policy, &err) < 0)
+    if (r >= 0 && f->n == before && policy_validate(&policy, &err) < 0)
         r = lower(e, f, err.msg);
     return r;
 }

@@ -155,7 +155,6 @@ void config_read_listen(
     struct config_proxy *p = at;
     struct config_listen *items;
     int n = config_read_count(r, s, k);
-    size_t used = 0;
 
     if (n < 0)
         return;
@@ -170,13 +169,13 @@ void config_read_listen(
         const char *text = config_read_text(r, item, k);
 
         config_loc_record(r, item);
-        if (text && parse_listen(r, item, text, &items[used]) >= 0)
-            used++;
+        if (text) /* a bad entry stays empty, so that the others keep their places */
+            (void)parse_listen(r, item, text, &items[i]);
         config_path_pop(r, mark);
     }
     config_listen_free(p);
     p->listen = items;
-    p->n_listen = used;
+    p->n_listen = (size_t)n;
 }
 
 /* ---------------------------------------------------------------- published ports */
@@ -189,7 +188,7 @@ void config_ports_free(struct config_gateway *g)
 }
 
 static void parse_publish(
-    struct config_reader *r, const config_setting_t *s, const char *text, struct config_gateway *g)
+    struct config_reader *r, const config_setting_t *s, const char *text, struct config_port *ret)
 {
     const char *colon = strrchr(text, ':');
     struct config_port p = {};
@@ -211,7 +210,7 @@ static void parse_publish(
         return;
     }
     p.container_port = (uint16_t)port;
-    g->ports[g->n_ports++] = p;
+    *ret = p;
 }
 
 void config_read_publish(
@@ -230,6 +229,7 @@ void config_read_publish(
     }
     config_ports_free(g);
     g->ports = ports;
+    g->n_ports = (size_t)n;
     for (int i = 0; i < n; i++) {
         const config_setting_t *item = config_setting_get_elem(s, (unsigned)i);
         size_t mark = config_path_push_index(r, (size_t)i);
@@ -237,7 +237,7 @@ void config_read_publish(
 
         config_loc_record(r, item);
         if (text)
-            parse_publish(r, item, text, g);
+            parse_publish(r, item, text, &ports[i]);
         config_path_pop(r, mark);
     }
 }
