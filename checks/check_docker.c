@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rfc3339.h"
 #include "base/str.h"
 
 static const char *const states[_DOCKER_STATE_MAX] = {
@@ -35,111 +36,20 @@ const char *docker_health_to_string(enum docker_health h)
     return (unsigned)h < _DOCKER_HEALTH_MAX ? healths[h] : "invalid";
 }
 
-/* `n` decimal digits at *p, moved past them. */
-static int take_number(const char **p, size_t n, unsigned *ret)
-{
-    unsigned v = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        char c = (*p)[i];
-
-        if (c < '0' || c > '9')
-            return -EINVAL;
-        v = 10 * v + (unsigned)(c - '0');
-    }
-    *p += n;
-    *ret = v;
-    return 0;
-}
-
-static int take_char(const char **p, char c)
-{
-    if (**p != c)
-        return -EINVAL;
-    (*p)++;
-    return 0;
-}
-
-/* ".123456789" (1 to 9 digits, optional as a whole) as microseconds. */
-static int take_fraction(const char **p, unsigned *ret_us)
-{
-    unsigned us = 0, scale = 100000, n = 0;
-
-    *ret_us = 0;
-    if (**p != '.')
-        return 0;
-    for ((*p)++; **p >= '0' && **p <= '9'; (*p)++, n++) {
-        us += (unsigned)(**p - '0') * scale;
-        scale /= 10;
-    }
-    if (n == 0 || n > 9)
-        return -EINVAL;
-    *ret_us = us;
-    return 0;
-}
-
-/* "Z" or "+hh:mm"; seconds east of Greenwich. */
-static int take_zone(const char **p, int64_t *ret)
-{
-    unsigned hours, minutes;
-    char sign = **p;
-
-    if (sign == 'Z') {
-        (*p)++;
-        *ret = 0;
-        return 0;
-    }
-    if (sign != '+' && sign != '-')
-        return -EINVAL;
-    (*p)++;
-    if (take_number(p, 2, &hours) < 0 || take_char(p, ':') < 0 || take_number(p, 2, &minutes) < 0 ||
-        hours > 23 || minutes > 59)
-        return -EINVAL;
-    *ret = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
-    return 0;
-}
-
-static unsigned days_in_month(unsigned year, unsigned month)
-{
-    static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
-    if (month == 2 && (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)))
-        return 29;
-    return days[month - 1];
-}
-
-/* Days from 1970-01-01 in the Gregorian calendar; years count from March so that the leap day comes last. */
-static int64_t days_since_epoch(unsigned year, unsigned month, unsigned day)
-{
-    int64_t y = (int64_t)year - (month <= 2);
-    int64_t m = month > 2 ? (int64_t)month - 3 : (int64_t)month + 9;
-
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + (int64_t)day - 1 - 719468;
-}
-
 int docker_time_parse(const char *s, int64_t *ret_us)
 {
-    unsigned year, month, day, hour, minute, second, us;
-    const char *p = s;
-    int64_t zone;
+    uint64_t us;
+    int r;
 
-    if (take_number(&p, 4, &year) < 0 || take_char(&p, '-') < 0 || take_number(&p, 2, &month) < 0 ||
-        take_char(&p, '-') < 0 || take_number(&p, 2, &day) < 0 || take_char(&p, 'T') < 0 ||
-        take_number(&p, 2, &hour) < 0 || take_char(&p, ':') < 0 || take_number(&p, 2, &minute) < 0 ||
-        take_char(&p, ':') < 0 || take_number(&p, 2, &second) < 0 || take_fraction(&p, &us) < 0 ||
-        take_zone(&p, &zone) < 0 || *p)
-        return -EINVAL;
-    if (year == 0 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 60)
-        return -EINVAL;
     /* Go's zero time: it never happened. */
-    if (year == 1) {
+    if (strcmp(s, "0001-01-01T00:00:00Z") == 0) {
         *ret_us = 0;
         return 0;
     }
-    int64_t seconds =
-        days_since_epoch(year, month, day) * 86400 + (int64_t)(hour * 3600 + minute * 60 + second) - zone;
-    *ret_us = seconds * (int64_t)USEC_PER_SEC + us;
+    r = rfc3339_parse(s, &us);
+    if (r < 0)
+        return r;
+    *ret_us = (int64_t)us;
     return 0;
 }
 

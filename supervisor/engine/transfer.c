@@ -23,6 +23,7 @@ struct transfer {
     transfer_fn fn;
     transfer_data_fn data;
     void *userdata;
+    bool head_done;  /* the blank line after a final head has come */
     int write_error; /* why our write callback broke it: -E2BIG, -ENOMEM */
     bool busy;       /* an owner's callback is on the stack */
     bool dead;       /* freed while busy */
@@ -100,8 +101,8 @@ static enum transfer_result classify(const struct transfer *t, CURLcode code, lo
     if (t->write_error == -E2BIG)
         return TRANSFER_TOO_LARGE;
     /* Curl's own errors are many; those that speak of us are few. */
-    if (code == CURLE_OK)
-        return TRANSFER_OK;
+    if (code == CURLE_OK) /* which it says of an end within the head, too */
+        return t->head_done ? TRANSFER_OK : TRANSFER_UNREACHABLE;
     if (code == CURLE_OPERATION_TIMEDOUT)
         return TRANSFER_TIMEOUT;
     if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT)
@@ -131,8 +132,25 @@ static void explain(const struct transfer *t, CURLcode code, long os_errno, char
         snprintf(out, n, "socket: %s", errno_text(t->handle.open_errno));
     else if (code == CURLE_COULDNT_CONNECT && os_errno)
         snprintf(out, n, "connect %s: %s", t->where, errno_text((int)os_errno));
+    else if (code == CURLE_OK)
+        snprintf(out, n, "the connection was closed within the head of the answer");
     else
         snprintf(out, n, "%s", *t->error ? t->error : curl_easy_strerror(code));
+}
+
+/* Hands over what a stream has. False: the transfer was freed meanwhile; *ret_r is what the owner said. */
+static bool hand_over(struct transfer *t, int *ret_r)
+{
+    long status = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    t->busy = true;
+    *ret_r = t->data(status, &t->body, t->userdata);
+    t->busy = false;
+    if (!t->dead)
+        return true;
+    transfer_destroy(t);
+    return false;
 }
 
 static void on_done(struct multi_handle *h, CURLcode code, void *userdata)
@@ -140,28 +158,19 @@ static void on_done(struct multi_handle *h, CURLcode code, void *userdata)
     struct transfer *t = userdata;
     char reason[CURL_ERROR_SIZE] = "";
     long os_errno = 0;
+    int r = 0;
 
     (void)h;
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     enum transfer_result result = classify(t, code, os_errno);
     if (result != TRANSFER_OK)
         explain(t, code, os_errno, reason, sizeof(reason));
-    if (result == TRANSFER_OK && t->data) {
-        long status = 0;
-
-        /* The end may have come in the same read as the last bytes. */
-        (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-        t->busy = true;
-        int r = t->data(status, &t->body, t->userdata);
-        t->busy = false;
-        if (t->dead) {
-            transfer_destroy(t);
-            return;
-        }
-        if (r < 0) {
-            result = TRANSFER_UNREACHABLE;
-            snprintf(reason, sizeof(reason), "the stream cannot be read: %s", errno_text(-r));
-        }
+    /* The end may have come in the same read as the last bytes. */
+    if (t->data && t->head_done && !hand_over(t, &r))
+        return;
+    if (r < 0 && result == TRANSFER_OK) {
+        result = TRANSFER_UNREACHABLE;
+        snprintf(reason, sizeof(reason), "the stream cannot be read: %s", errno_text(-r));
     }
     finish(t, result, reason);
 }
@@ -183,17 +192,10 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 static int on_more(sd_event_source *s, void *userdata)
 {
     struct transfer *t = userdata;
-    long status = 0;
     int r;
 
     (void)s;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    t->busy = true;
-    r = t->data(status, &t->body, t->userdata);
-    t->busy = false;
-    if (t->dead)
-        transfer_destroy(t);
-    else if (r < 0)
+    if (hand_over(t, &r) && r < 0)
         finish(t, TRANSFER_UNREACHABLE, "the stream cannot be read");
     return 0;
 }
@@ -217,8 +219,14 @@ static size_t curl_reads_header(char *data, size_t size, size_t n, void *userdat
     struct transfer *t = userdata;
 
     (void)size;
-    if (t->more && n <= 2 && (*data == '\r' || *data == '\n'))
-        (void)sd_event_source_set_enabled(t->more, SD_EVENT_ONESHOT);
+    if (n <= 2 && (*data == '\r' || *data == '\n')) {
+        long status = 0;
+
+        (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        t->head_done = status >= 200;
+        if (t->more && t->head_done)
+            (void)sd_event_source_set_enabled(t->more, SD_EVENT_ONESHOT);
+    }
     return n;
 }
 
