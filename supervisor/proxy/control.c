@@ -1,0 +1,400 @@
+/* control.c: see control.h. Trusts what clawsupd says (the channel was given at birth, or its peer is root),
+ * yet parses it strictly; must never block and never grow without bound. */
+#include "proxy/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define STATS_PERIOD_US (5 * USEC_PER_SEC)
+#define STAGE_TIMEOUT_US (10 * USEC_PER_SEC)
+#define STAGE_MAX 256
+
+struct message {
+    char *text;
+    size_t len;
+};
+
+struct staging {
+    uint64_t id;
+    control_staged_fn fn; /* NULL: cancelled */
+    void *ctx;
+    uint64_t due_us;
+};
+
+struct control {
+    struct proxy *proxy;
+    struct loop_io io, listener;
+    struct loop_timer stats_timer;
+    const int *clients;
+    size_t n_clients;
+    char policy_hash[65];
+    bool ready;
+    struct message queue[CONTROL_QUEUE_MAX]; /* a ring */
+    size_t head, n_queue;
+    uint64_t dropped, dropped_told;
+    struct staging staging[STAGE_MAX];
+    size_t n_staging;
+    uint64_t next_id;
+    struct proxy_counters sent;
+};
+
+static void control_disconnected(struct control *c);
+
+static void control_want(struct control *c)
+{
+    if (c->io.fd >= 0 && loop_io_set(c->proxy->loop, &c->io,
+                             (uint32_t)EPOLLIN | (c->n_queue > 0 ? (uint32_t)EPOLLOUT : 0)) < 0)
+        control_disconnected(c);
+}
+
+static void control_flush(struct control *c)
+{
+    while (c->io.fd >= 0 && c->n_queue > 0) {
+        struct message *m = &c->queue[c->head];
+
+        if (send(c->io.fd, m->text, m->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+            if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+                break;
+            control_disconnected(c);
+            return;
+        }
+        free(m->text);
+        c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
+        c->n_queue--;
+    }
+    control_want(c);
+}
+
+static int control_send(struct control *c, const json_t *j)
+{
+    _cleanup_free_ char *text = j ? json_to_string(j) : NULL;
+    size_t len = text ? strlen(text) : 0;
+
+    if (c->io.fd < 0)
+        return -ENOTCONN;
+    if (!text)
+        return -ENOMEM;
+    if (len > CONTROL_MESSAGE_MAX)
+        return -E2BIG;
+    if (c->n_queue == CONTROL_QUEUE_MAX)
+        return -EAGAIN;
+    c->queue[(c->head + c->n_queue++) % CONTROL_QUEUE_MAX] = (struct message){TAKE_PTR(text), len};
+    control_flush(c);
+    return c->io.fd < 0 ? -ENOTCONN : 0;
+}
+
+static void queue_clear(struct control *c)
+{
+    for (; c->n_queue > 0; c->n_queue--) {
+        free(c->queue[c->head].text);
+        c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
+    }
+}
+
+/* ---- hello: on the first connection plain, on a later one with the sockets */
+static json_t *hello_message(const struct control *c)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:s}", "type", "hello", "version", CLAWSUP_VERSION, "pid",
+        (json_int_t)getpid(), "tenant", c->proxy->policy->tenant, "policy_sha", c->policy_hash);
+}
+
+static int hello_with_sockets(struct control *c, int fd)
+{
+    union {
+        char buf[CMSG_SPACE(sizeof(int) * (CONTROL_LISTEN_MAX + 1))];
+        struct cmsghdr align;
+    } control = {0};
+    json_t *j = hello_message(c);
+    _cleanup_free_ char *text = j ? json_to_string(j) : NULL;
+    struct iovec iov = {.iov_base = text, .iov_len = text ? strlen(text) : 0};
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf};
+    size_t n = c->n_clients + 1;
+    struct cmsghdr *cm;
+
+    json_decref(j);
+    if (!text)
+        return -ENOMEM;
+    mh.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+    cm = CMSG_FIRSTHDR(&mh);
+    if (!cm)
+        return -EINVAL;
+    cm->cmsg_level = SOL_SOCKET;
+    cm->cmsg_type = SCM_RIGHTS;
+    cm->cmsg_len = CMSG_LEN(sizeof(int) * n);
+    memcpy(CMSG_DATA(cm), &c->listener.fd, sizeof(int));
+    if (c->n_clients > 0)
+        memcpy(CMSG_DATA(cm) + sizeof(int), c->clients, sizeof(int) * c->n_clients);
+    return sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static void send_type(struct control *c, const char *type)
+{
+    json_t *j = json_pack("{s:s}", "type", type);
+
+    (void)control_send(c, j);
+    json_decref(j);
+}
+
+static void on_listener(struct loop_io *io, uint32_t events)
+{
+    struct control *c = io->ctx;
+    _cleanup_close_ int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred cred = {.uid = (uid_t)-1};
+    socklen_t len = sizeof(cred);
+    int r;
+
+    (void)events;
+    if (fd < 0)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.uid != 0) {
+        log_warning("a process of uid %u asked for the control channel; refused", (unsigned)cred.uid);
+        return;
+    }
+    r = hello_with_sockets(c, fd);
+    if (r < 0) {
+        log_warning("cannot greet a new supervisor: %s", strerror(-r));
+        return;
+    }
+    control_disconnected(c); /* the newest supervisor is the one */
+    c->io.fd = TAKE_FD(fd);
+    c->sent = (struct proxy_counters){0};
+    log_notice("a new supervisor (pid %d) has taken over", (int)cred.pid);
+    if (c->ready)
+        send_type(c, "ready");
+    control_want(c);
+}
+
+/* ---- staging */
+static void staging_answer(struct control *c, size_t i, const char *path, const char *error)
+{
+    struct staging s = c->staging[i];
+
+    c->staging[i] = c->staging[--c->n_staging];
+    if (s.fn)
+        s.fn(s.ctx, path, error);
+    else if (path)
+        control_unstage(c, path);
+}
+
+static void on_staged(struct control *c, const json_t *j)
+{
+    uint64_t id = (uint64_t)json_integer_value(json_object_get(j, "id"));
+    const char *path = json_string_value(json_object_get(j, "path"));
+    const char *error = json_string_value(json_object_get(j, "error"));
+
+    if (path && !str_is_clean_path(path)) {
+        path = NULL;
+        error = "the supervisor named no usable path";
+    }
+    for (size_t i = 0; i < c->n_staging; i++)
+        if (c->staging[i].id == id) {
+            staging_answer(c, i, path, path ? NULL : (error ? error : "the supervisor gave no reason"));
+            return;
+        }
+    if (path)
+        control_unstage(c, path); /* nobody waits for it any more */
+}
+
+int control_stage(struct control *c, const char *source, const char *root, const char *path,
+    control_staged_fn fn, void *ctx, uint64_t *ret_id)
+{
+    json_t *j;
+    int r;
+
+    if (c->io.fd < 0)
+        return -ENOTCONN;
+    if (c->n_staging == STAGE_MAX)
+        return -EAGAIN;
+    j = json_pack("{s:s, s:I, s:s, s:s}", "type", "stage", "id", (json_int_t)++c->next_id, "source", source,
+        "root", root);
+    r = j && path ? json_object_set_new(j, "path", json_string(path)) : 0;
+    r = r < 0 ? -ENOMEM : control_send(c, j);
+    json_decref(j);
+    if (r < 0)
+        return r;
+    c->staging[c->n_staging++] = (struct staging){
+        .id = c->next_id, .fn = fn, .ctx = ctx, .due_us = loop_now(c->proxy->loop) + STAGE_TIMEOUT_US};
+    *ret_id = c->next_id;
+    return 0;
+}
+
+void control_stage_cancel(struct control *c, uint64_t id)
+{
+    for (size_t i = 0; i < c->n_staging; i++)
+        if (c->staging[i].id == id)
+            c->staging[i].fn = NULL;
+}
+
+void control_unstage(struct control *c, const char *path)
+{
+    json_t *j = json_pack("{s:s, s:s}", "type", "unstage", "path", path);
+    int r = control_send(c, j);
+
+    json_decref(j);
+    if (r < 0) /* clawsupd sweeps what no container uses */
+        log_warning("cannot ask for the end of a staged bind: %s", strerror(-r));
+}
+
+/* ---- the connection */
+static void on_message(struct control *c, const char *data, size_t len)
+{
+    _cleanup_json_ json_t *j = NULL;
+    struct err e = {0};
+    const char *type;
+
+    if (json_load_strict(data, len, CONTROL_MESSAGE_MAX, &j, &e) < 0) {
+        log_warning("malformed message from the supervisor: %s", e.msg);
+        return;
+    }
+    type = json_string_value(json_object_get(j, "type"));
+    if (type && strcmp(type, "staged") == 0)
+        on_staged(c, j);
+    else if (type && strcmp(type, "drain") == 0)
+        proxy_drain(c->proxy, 0);
+    else
+        log_warning("unknown message from the supervisor");
+}
+
+static void on_control(struct loop_io *io, uint32_t events)
+{
+    struct control *c = io->ctx;
+    ssize_t n;
+
+    if (events & EPOLLOUT)
+        control_flush(c);
+    if (io->fd < 0 || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return;
+    n = recv(io->fd, c->proxy->scratch, sizeof(c->proxy->scratch), MSG_DONTWAIT);
+    if (n > 0)
+        on_message(c, c->proxy->scratch, (size_t)n);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        control_disconnected(c);
+}
+
+/* The supervisor is gone: nobody to answer what was asked, and records have no reader until a new one comes.
+ */
+static void control_disconnected(struct control *c)
+{
+    if (c->io.fd < 0)
+        return;
+    loop_io_stop(c->proxy->loop, &c->io);
+    c->io.fd = fd_close(c->io.fd);
+    c->dropped += c->n_queue;
+    queue_clear(c);
+    while (c->n_staging > 0)
+        staging_answer(c, 0, NULL, "the supervisor is being restarted");
+    log_notice("the supervisor's channel is closed; serving on without it");
+}
+
+static void stats_send(struct control *c)
+{
+    const struct proxy_counters *now = &c->proxy->counters;
+    json_t *j;
+
+    if (memcmp(now, &c->sent, sizeof(*now)) == 0)
+        return;
+    j = json_pack("{s:s, s:I, s:I, s:I, s:I}", "type", "stats", "allowed", (json_int_t)now->allowed, "denied",
+        (json_int_t)now->denied, "errors", (json_int_t)now->errors, "connections",
+        (json_int_t)now->connections);
+    if (control_send(c, j) >= 0)
+        c->sent = *now;
+    json_decref(j);
+}
+
+static void on_stats(struct loop_timer *t)
+{
+    struct control *c = t->ctx;
+
+    loop_timer_set(c->proxy->loop, t, STATS_PERIOD_US);
+    stats_send(c);
+    if (c->dropped != c->dropped_told) {
+        log_warning("%llu decision records were dropped in all: the supervisor did not take them",
+            (unsigned long long)c->dropped);
+        c->dropped_told = c->dropped;
+    }
+    for (size_t i = c->n_staging; i-- > 0;)
+        if (i < c->n_staging && c->staging[i].fn && c->staging[i].due_us <= loop_now(c->proxy->loop)) {
+            struct staging s = c->staging[i];
+
+            c->staging[i].fn = NULL; /* kept: a late answer is given back */
+            s.fn(s.ctx, NULL, "the supervisor did not answer in time");
+        }
+}
+
+int control_new(struct proxy *p, const struct control_config *cfg, struct control **ret)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    json_t *j;
+    int r;
+
+    if (!c) {
+        (void)fd_close(cfg->fd);
+        (void)fd_close(cfg->listener);
+        return -ENOMEM;
+    }
+    c->proxy = p;
+    c->io = (struct loop_io){.fd = cfg->fd, .fn = on_control, .ctx = c};
+    c->listener = (struct loop_io){.fd = cfg->listener, .fn = on_listener, .ctx = c};
+    c->stats_timer = (struct loop_timer){.fn = on_stats, .ctx = c};
+    c->clients = cfg->clients;
+    c->n_clients = MIN(cfg->n_clients, (size_t)CONTROL_LISTEN_MAX);
+    (void)snprintf(c->policy_hash, sizeof(c->policy_hash), "%s", cfg->policy_hash);
+    r = loop_io_set(p->loop, &c->listener, EPOLLIN);
+    j = hello_message(c);
+    if (r >= 0)
+        r = control_send(c, j);
+    json_decref(j);
+    if (r < 0) {
+        (void)control_free(c);
+        return r;
+    }
+    loop_timer_set(p->loop, &c->stats_timer, STATS_PERIOD_US);
+    *ret = c;
+    return 0;
+}
+
+struct control *control_free(struct control *c)
+{
+    if (!c)
+        return NULL;
+    stats_send(c);
+    loop_io_stop(c->proxy->loop, &c->io);
+    loop_io_stop(c->proxy->loop, &c->listener);
+    loop_timer_cancel(c->proxy->loop, &c->stats_timer);
+    (void)fd_close(c->io.fd);
+    (void)fd_close(c->listener.fd);
+    queue_clear(c);
+    free(c);
+    return NULL;
+}
+
+void control_drain(struct control *c)
+{
+    loop_io_stop(c->proxy->loop, &c->listener);
+    c->listener.fd = fd_close(c->listener.fd);
+}
+
+void control_ready(struct control *c)
+{
+    c->ready = true;
+    send_type(c, "ready");
+}
+
+void control_record(struct control *c, const json_t *record)
+{
+    if (control_send(c, record) < 0)
+        c->dropped++;
+}
+
+uint64_t control_dropped(const struct control *c)
+{
+    return c->dropped;
+}

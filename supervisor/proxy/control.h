@@ -1,0 +1,45 @@
+/* control.h: the channel to clawsupd: one JSON object per datagram. Never waited for: what does not fit the
+ * queue is dropped and counted, and the proxy serves on when nobody listens. A restarted clawsupd comes in
+ * through the listener (root only, by SO_PEERCRED) and is handed the sockets. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/defs.h"
+#include "proxy/proxy.h"
+
+#define CONTROL_MESSAGE_MAX ((size_t)65536)
+#define CONTROL_QUEUE_MAX 1024 /* datagrams */
+#define CONTROL_LISTEN_MAX 16
+
+struct control;
+
+/* Asked by control_stage(): `path` is where the engine finds the source now, or NULL with the reason. */
+typedef void (*control_staged_fn)(void *ctx, const char *path, const char *error);
+
+/* `fd` is the connected channel, `listener` the socket for a later clawsupd; both are owned from here on,
+ * also on failure. `clients` are the listening sockets to hand over (borrowed). Says hello. */
+struct control_config {
+    int fd, listener;
+    const int *clients;
+    size_t n_clients;
+    const char *policy_hash;
+};
+int control_new(struct proxy *p, const struct control_config *c, struct control **ret) _must_check_;
+struct control *control_free(struct control *c);
+
+void control_ready(struct control *c);
+/* A proxy that is being replaced leaves the listener to its successor. */
+void control_drain(struct control *c);
+/* Queues a record ("type":"decision"); dropped and counted when the queue is full or nobody listens. */
+void control_record(struct control *c, const json_t *record);
+uint64_t control_dropped(const struct control *c);
+
+/* Has a bind source staged. With `path` (may be NULL) it must appear there again, after a reboot. The answer
+ * comes through `fn`, later; *ret_id cancels. -ENOTCONN: nobody to ask; -EAGAIN: the queue is full; -ENOMEM.
+ */
+int control_stage(struct control *c, const char *source, const char *root, const char *path,
+    control_staged_fn fn, void *ctx, uint64_t *ret_id) _must_check_;
+/* The answer is no longer wanted; what gets staged all the same is given back. */
+void control_stage_cancel(struct control *c, uint64_t id);
+void control_unstage(struct control *c, const char *path);

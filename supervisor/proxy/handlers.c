@@ -1,0 +1,189 @@
+/* handlers.c: see handlers.h: the table of routes, and whose object a reference is. A reference that does not
+ * resolve here never reaches the engine. */
+#include "proxy/handlers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "proxy/link.h"
+#include "proxy/registry.h"
+
+static const struct {
+    void (*run)(struct exchange *x);
+    bool on_gateway; /* may name the tenant's own gateway container */
+} handlers[_ROUTE_MAX] = {
+    [ROUTE_PING] = {handle_ping, false},
+    [ROUTE_VERSION] = {handle_version, false},
+    [ROUTE_INFO] = {handle_info, false},
+    [ROUTE_CONTAINER_LIST] = {handle_container_list, false},
+    [ROUTE_IMAGE_LIST] = {handle_image_list, false},
+    [ROUTE_EVENTS] = {handle_events, false},
+    [ROUTE_CONTAINER_CREATE] = {handle_create, false},
+    [ROUTE_CONTAINER_INSPECT] = {handle_inspect, true},
+    [ROUTE_CONTAINER_TOP] = {handle_stream, false},
+    [ROUTE_CONTAINER_LOGS] = {handle_stream, false},
+    [ROUTE_CONTAINER_STATS] = {handle_stream, false},
+    [ROUTE_CONTAINER_CHANGES] = {handle_stream, false},
+    [ROUTE_CONTAINER_EXPORT] = {handle_stream, false},
+    [ROUTE_ARCHIVE_GET] = {handle_stream, false},
+    [ROUTE_ARCHIVE_HEAD] = {handle_stream, false},
+    [ROUTE_ARCHIVE_PUT] = {NULL, false}, /* relay_upload() */
+    [ROUTE_CONTAINER_START] = {handle_start, false},
+    [ROUTE_CONTAINER_STOP] = {handle_act, false},
+    [ROUTE_CONTAINER_KILL] = {handle_act, false},
+    [ROUTE_CONTAINER_RESTART] = {handle_start, false},
+    [ROUTE_CONTAINER_PAUSE] = {handle_act, false},
+    [ROUTE_CONTAINER_UNPAUSE] = {handle_act, false},
+    [ROUTE_CONTAINER_WAIT] = {handle_wait, false},
+    [ROUTE_CONTAINER_RESIZE] = {handle_act, false},
+    [ROUTE_CONTAINER_ATTACH] = {handle_attach, false},
+    [ROUTE_CONTAINER_REMOVE] = {handle_remove, false},
+    [ROUTE_CONTAINER_UPDATE] = {handle_update, false},
+    [ROUTE_CONTAINER_RENAME] = {handle_rename, false},
+    [ROUTE_EXEC_CREATE] = {handle_exec_create, true},
+    [ROUTE_EXEC_START] = {handle_exec_start, false},
+    [ROUTE_EXEC_RESIZE] = {handle_act, false},
+    [ROUTE_EXEC_INSPECT] = {handle_exec_inspect, false},
+    [ROUTE_IMAGE_INSPECT] = {handle_image_inspect, false},
+    [ROUTE_IMAGE_HISTORY] = {handle_image_history, false},
+    [ROUTE_IMAGE_PULL] = {handle_stream, false},
+    [ROUTE_NETWORK_INSPECT] = {handle_network_inspect, false},
+};
+
+static void run(struct exchange *x)
+{
+    if (!handlers[x->match.id].run) /* a row without a handler: nothing was decided, so nothing is done */
+        exchange_deny(x, 403, "internal", "this request is not served");
+    else
+        handlers[x->match.id].run(x);
+}
+
+bool handlers_resolve_own(struct exchange *x)
+{
+    const char *id = x->match.ref ? registry_find(x->proxy->registry, x->match.ref) : NULL;
+
+    if (id)
+        memcpy(x->id, id, sizeof(x->id));
+    return id != NULL;
+}
+
+/* ---- the tenant's own gateway: asked for by name, and only ever by that name, so that no answer tells
+ * anything about another container */
+static bool may_be_gateway(const struct exchange *x)
+{
+    const char *name = x->proxy->policy->gateway_name, *ref = x->match.ref;
+    size_t len = strlen(ref);
+
+    return name && names_is_valid(name, NAMES_ENGINE_MAX) &&
+           (strcmp(ref, name) == 0 || (len >= 4 && str_is_hex(ref, len)));
+}
+
+static void gateway_found(
+    struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
+{
+    _cleanup_json_ json_t *j = NULL;
+    const char *name = x->proxy->policy->gateway_name, *id, *got;
+
+    if (error < 0) {
+        exchange_failed(x, error);
+        return;
+    }
+    if (res->status != 200 || exchange_parse(body, &j) < 0) {
+        exchange_absent(x);
+        return;
+    }
+    id = json_string_value(json_object_get(j, "Id"));
+    got = json_string_value(json_object_get(j, "Name"));
+    if (!id || !str_is_hex(id, REGISTRY_ID_LEN) || !got || got[0] != '/' || strcmp(got + 1, name) != 0 ||
+        (strcmp(x->match.ref, name) != 0 && !str_startswith(id, x->match.ref))) {
+        exchange_absent(x);
+        return;
+    }
+    if (!handlers[x->match.id].on_gateway) {
+        exchange_deny(x, 403, "gateway", "this is the gateway's own container: it can be inspected, no more");
+        return;
+    }
+    memcpy(x->id, id, sizeof(x->id));
+    x->gateway = true;
+    run(x);
+}
+
+static void find_gateway(struct exchange *x)
+{
+    char target[256];
+    struct upstream_request r = {.method = HTTP1_GET, .target = target, .timeout_us = PROXY_ENGINE_TIMEOUT};
+
+    (void)snprintf(target, sizeof(target), "/v1.%u/containers/%s/json", link_minor(x->proxy->link),
+        x->proxy->policy->gateway_name);
+    exchange_fetch(x, &r, gateway_found);
+}
+
+static void resolve_container(struct exchange *x)
+{
+    if (handlers_resolve_own(x))
+        run(x);
+    else if (may_be_gateway(x))
+        find_gateway(x);
+    else
+        exchange_absent(x);
+}
+
+static void resolve_exec(struct exchange *x)
+{
+    const struct registry_exec *e = registry_exec_find(x->proxy->registry, x->match.ref);
+
+    if (!e) {
+        exchange_absent(x);
+        return;
+    }
+    memcpy(x->id, e->id, sizeof(x->id));
+    run(x);
+}
+
+static void resolve_network(struct exchange *x)
+{
+    const struct policy *p = x->proxy->policy;
+
+    if (!p->network_id || !str_is_hex(p->network_id, REGISTRY_ID_LEN) ||
+        (strcmp(x->match.ref, p->network_id) != 0 && !str_eq(x->match.ref, p->network_name))) {
+        exchange_absent(x);
+        return;
+    }
+    memcpy(x->id, p->network_id, sizeof(x->id));
+    run(x);
+}
+
+void handlers_run(struct exchange *x)
+{
+    if (!link_is_ready(x->proxy->link)) {
+        exchange_failed(x, -ENOTCONN);
+        return;
+    }
+    switch (x->match.ref_kind) {
+    case ROUTE_REF_NONE:
+        run(x);
+        return;
+    case ROUTE_REF_CONTAINER:
+        resolve_container(x);
+        return;
+    case ROUTE_REF_EXEC:
+        resolve_exec(x);
+        return;
+    case ROUTE_REF_IMAGE:
+        if (policy_allows_image(x->proxy->policy, x->match.ref))
+            run(x);
+        else
+            exchange_absent(x);
+        return;
+    case ROUTE_REF_NETWORK:
+        resolve_network(x);
+        return;
+    case ROUTE_REF_VOLUME:
+    case ROUTE_REF_PLUGIN:
+        break;
+    }
+    exchange_absent(x);
+}

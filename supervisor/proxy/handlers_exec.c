@@ -1,0 +1,120 @@
+/* handlers_exec.c: exec create and start, attach. An exec id is used only if it was created here, in an own
+ * container, and only once. */
+#include "proxy/handlers.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "filter/exec.h"
+#include "proxy/link.h"
+#include "proxy/registry.h"
+#include "proxy/tunnel.h"
+
+struct exec_job {
+    bool tty;
+};
+
+static void exec_job_free(struct exchange *x)
+{
+    free(x->data);
+}
+
+static void exec_created(
+    struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
+{
+    const struct exec_job *job = x->data;
+    _cleanup_json_ json_t *j = NULL, *out = NULL;
+    char id[65];
+    int r = error;
+
+    if (r >= 0 && res->status != 201) {
+        exchange_engine_error(x, res, body);
+        return;
+    }
+    if (r >= 0)
+        r = exchange_parse(body, &j);
+    if (r >= 0)
+        r = respond_exec_create(j, id, &out);
+    if (r >= 0)
+        r = registry_exec_add(x->proxy->registry, id, x->id, job->tty);
+    if (r < 0)
+        exchange_failed(x, r);
+    else
+        exchange_reply_json(x, 201, out);
+}
+
+void handle_exec_create(struct exchange *x)
+{
+    const struct policy *p = x->proxy->policy;
+    _cleanup_exec_model_ struct exec_model *m = NULL;
+    _cleanup_free_ char *body = NULL;
+    struct refusal refusal = {0};
+    struct exec_job *job;
+
+    if (x->gateway && !p->allow_gateway_exec) {
+        exchange_deny(x, 403, "gateway-exec",
+            "exec in the gateway's own container is switched off for this tenant (allow.gateway_exec)");
+        return;
+    }
+    if (!x->gateway && !p->allow_exec) {
+        exchange_deny(x, 403, "allow-exec", "exec is not allowed for this tenant (allow.exec is off)");
+        return;
+    }
+    if (exec_parse(p, x->json, &m, &refusal) < 0) {
+        exchange_refuse(x, &refusal);
+        return;
+    }
+    x->argv = json_incref(m->cmd);
+    x->env = json_incref(m->env);
+    job = calloc(1, sizeof(*job));
+    if (!job || exec_render(m, link_minor(x->proxy->link), &body) < 0) {
+        free(job);
+        exchange_failed(x, -ENOMEM);
+        return;
+    }
+    job->tty = m->tty;
+    x->data = job;
+    x->data_free = exec_job_free;
+    exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_created);
+}
+
+static void exec_detached(
+    struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
+{
+    if (error < 0)
+        exchange_failed(x, error);
+    else if (res->status != 200)
+        exchange_engine_error(x, res, body);
+    else
+        exchange_reply_empty(x, 200);
+}
+
+void handle_exec_start(struct exchange *x)
+{
+    _cleanup_free_ char *body = NULL;
+    struct refusal refusal = {0};
+    struct exec_start s = {0};
+
+    if (exec_parse_start(x->json, &s, &refusal) < 0) {
+        exchange_refuse(x, &refusal);
+        return;
+    }
+    if (exec_render_start(&s, link_minor(x->proxy->link), &body) < 0) {
+        exchange_failed(x, -ENOMEM);
+        return;
+    }
+    if (registry_exec_start(x->proxy->registry, x->id) < 0) {
+        exchange_deny(x, 409, "exec-used", "an exec can be started only once");
+        return;
+    }
+    if (s.detach) /* the engine answers 200 and keeps the connection: no tunnel */
+        exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_detached);
+    else
+        tunnel_request(x, body);
+}
+
+void handle_attach(struct exchange *x)
+{
+    tunnel_request(x, NULL);
+}

@@ -1,0 +1,53 @@
+/* proxy.h: what the parts of one clawsup-proxy share. One process, one tenant, one loop, one thread. */
+#pragma once
+
+#include "base/defs.h"
+#include "filter/names.h"
+#include "filter/policy.h"
+#include "proxy/loop.h"
+
+struct control;
+struct conn;
+struct link;
+struct listener;
+struct registry;
+struct tunnel;
+
+#define PROXY_SCRATCH ((size_t)64 * 1024)
+/* Time without a byte from the engine before a request is given up; a stop waits up to 60 s for its
+ * container. */
+#define PROXY_ENGINE_TIMEOUT (120 * USEC_PER_SEC)
+/* The proof of life must come fast: a health check that waits tells nothing. */
+#define PROXY_PING_TIMEOUT (2 * USEC_PER_SEC)
+
+struct proxy_counters {
+    uint64_t allowed, denied, errors, connections;
+};
+
+struct proxy {
+    struct loop *loop;
+    struct policy *policy;
+    struct names *names;
+    struct registry *registry;
+    struct link *link;
+    struct control *control; /* NULL: alone, a sidecar */
+    struct listener *listeners;
+    size_t n_listeners;
+    const char *engine_socket;
+    struct proxy_counters counters;
+
+    struct conn *conns;
+    struct tunnel *tunnels;
+    unsigned active; /* connections, tunnels and requests that outlive their client */
+    unsigned open_connections;
+    bool draining;
+    struct loop_timer drain_timer;
+
+    char scratch[PROXY_SCRATCH]; /* what was just read; never holds anything across callbacks of the loop */
+};
+
+/* Stops accepting, closes idle connections and leaves the loop with 0 when the last stream is over, or after
+ * `limit_us` (0: no limit). */
+void proxy_drain(struct proxy *p, uint64_t limit_us);
+/* One connection, tunnel or detached request less. */
+void proxy_release(struct proxy *p);
