@@ -26,6 +26,8 @@ static int on_exit_seen(sd_event_source *s, int fd, uint32_t revents, void *user
 
     (void)s;
     (void)revents;
+    /* Before the callback: it may close the pidfd and watch a successor under the same number. */
+    p->io = sd_event_source_disable_unref(p->io);
     if (waitid(P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
         check_finish(&p->check, CHECK_FAIL, "exited"); /* not our child */
     else if (si.si_code == CLD_EXITED)

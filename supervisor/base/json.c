@@ -123,10 +123,11 @@ static int check_value(json_t *j, struct err *e)
     return 0;
 }
 
-int json_load_strict(const char *data, size_t len, size_t max, json_t **ret, struct err *e)
+/* What both loaders refuse. */
+static int load(const char *data, size_t len, size_t max, size_t flags, json_t **ret, struct err *e)
 {
-    _cleanup_json_ json_t *j = NULL;
     json_error_t je;
+    json_t *j;
     int r;
 
     if (len > max)
@@ -141,17 +142,33 @@ int json_load_strict(const char *data, size_t len, size_t max, json_t **ret, str
     if (r < 0)
         return r;
 
-    j = json_loadb(data, len, JSON_REJECT_DUPLICATES, &je);
+    j = json_loadb(data, len, JSON_REJECT_DUPLICATES | flags, &je);
     if (!j) {
         if (json_error_code(&je) == json_error_out_of_memory)
             return -ENOMEM;
         return err_set(e, -EINVAL, "JSON line %d column %d: %s", je.line, je.column, je.text);
     }
-    r = check_value(j, e);
+    *ret = j;
+    return 0;
+}
+
+int json_load_strict(const char *data, size_t len, size_t max, json_t **ret, struct err *e)
+{
+    _cleanup_json_ json_t *j = NULL;
+    int r;
+
+    r = load(data, len, max, 0, &j, e);
+    if (r >= 0)
+        r = check_value(j, e);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(j);
     return 0;
+}
+
+int json_load_engine(const char *data, size_t len, size_t max, json_t **ret, struct err *e)
+{
+    return load(data, len, max, JSON_DECODE_ANY, ret, e);
 }
 
 char *json_to_string(const json_t *j)

@@ -21,6 +21,11 @@
  * -EFBIG (too large), -EINVAL (malformed or ambiguous; `e` says where and what), -ENOMEM. */
 int json_load_strict(const char *data, size_t len, size_t max, json_t **ret, struct err *e);
 
+/* For what the engine itself wrote, never for a client's text: the same limits and errors, but a map may hold
+ * keys that differ in case alone (two labels, two networks: the engine keeps both, so one such container must
+ * not make a whole list unreadable), and any value may be the document. */
+int json_load_engine(const char *data, size_t len, size_t max, json_t **ret, struct err *e);
+
 /* Compact, keys in insertion order, non-ASCII as UTF-8; caller frees. NULL when out of memory. */
 char *json_to_string(const json_t *j);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -223,7 +224,7 @@ void proxy_pidfile_kill(const struct proxy_child *p)
 /* ---------------------------------------------------------------- launch */
 
 struct launch {
-    int policy, control, listener;
+    int program, policy, control, listener;
     const int *clients;
     size_t n_clients;
     uid_t uid;
@@ -234,7 +235,8 @@ struct launch {
 /* In the forked child: only async-signal-safe calls until exec. */
 static _Noreturn void child_exec(const struct launch *l)
 {
-    int from[FD_CLIENTS + PROXY_LISTEN_MAX];
+    static char *const environment[] = {NULL}; /* nothing of ours: NOTIFY_SOCKET, proxies, credentials */
+    int from[FD_CLIENTS + PROXY_LISTEN_MAX], program;
     size_t n = 0;
     sigset_t none;
 
@@ -249,10 +251,13 @@ static _Noreturn void child_exec(const struct launch *l)
         if (from[i] < 0)
             _exit(71);
     }
+    program = fcntl(l->program, F_DUPFD_CLOEXEC, FD_SPARE);
+    if (program < 0)
+        _exit(71);
     for (size_t i = 0; i < n; i++)
         if (dup2(from[i], FD_POLICY + (int)i) < 0)
             _exit(71);
-    (void)close_range((unsigned)(FD_POLICY + n), ~0U, 0);
+    (void)close_range((unsigned)(FD_POLICY + n), ~0U, CLOSE_RANGE_CLOEXEC);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
@@ -263,7 +268,8 @@ static _Noreturn void child_exec(const struct launch *l)
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(73);
-    (void)execv(l->argv[0], l->argv);
+    /* By descriptor: the new uid need not be able to walk to the program. */
+    (void)syscall(SYS_execveat, program, "", l->argv, environment, AT_EMPTY_PATH);
     _exit(74);
 }
 
@@ -314,8 +320,6 @@ static int start_process(struct proxy_child *p, struct launch *l, struct proxy_p
 
 static int check_ready_to_launch(struct manager *m, struct tenant *t, struct err *e)
 {
-    if (access(m->proxy_program, X_OK) < 0)
-        return err_set(e, -errno, "%s: %m; set proxy_program", m->proxy_program);
     if (!m->docker_gid_known)
         return err_set(e, -EAGAIN, "%s", m->gid_message);
     if (t->config->sandbox_network && !t->network_id[0])
@@ -326,7 +330,7 @@ static int check_ready_to_launch(struct manager *m, struct tenant *t, struct err
 int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
 {
     struct manager *m = p->tenant->manager;
-    _cleanup_close_ int policy = -EBADF, ours = -EBADF, theirs = -EBADF;
+    _cleanup_close_ int program = -EBADF, policy = -EBADF, ours = -EBADF, theirs = -EBADF;
     _cleanup_free_ char *text = NULL;
     struct proxy_process *proc = NULL;
     char hash[HASH_HEX_SIZE];
@@ -350,7 +354,11 @@ int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
         return err_set(e, -errno, "socketpair: %m");
     ours = pair[0];
     theirs = pair[1];
-    struct launch l = {.policy = policy,
+    program = open(m->proxy_program, O_PATH | O_CLOEXEC);
+    if (program < 0)
+        return err_set(e, -errno, "%s: %m; set proxy_program", m->proxy_program);
+    struct launch l = {.program = program,
+        .policy = policy,
         .control = theirs,
         .listener = p->listener,
         .clients = p->clients,

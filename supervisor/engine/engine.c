@@ -223,7 +223,7 @@ static void on_answer(const struct transfer_outcome *o, void *userdata)
     c->transfer = NULL;
     if (o->result == TRANSFER_OK) {
         int r = o->is_json && o->body_len > 0 && !c->data
-                    ? engine_load_json(o->body, o->body_len, &body, &err)
+                    ? json_load_engine(o->body, o->body_len, ENGINE_ANSWER_MAX, &body, &err)
                     : 0;
 
         a.body = body;
@@ -367,7 +367,7 @@ static void on_version(const struct transfer_outcome *o, void *userdata)
     if (o->status != 200)
         r = err_set(&err, -EINVAL, "GET /version: HTTP %ld", o->status);
     else
-        r = engine_load_json(o->body, o->body_len, &body, &err);
+        r = json_load_engine(o->body, o->body_len, ENGINE_ANSWER_MAX, &body, &err);
     if (r >= 0)
         r = version_choose(body, &e->version, &err);
     if (r >= 0) {

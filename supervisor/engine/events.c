@@ -73,7 +73,7 @@ static int take_line(struct events *ev, const char *line, size_t len)
         len--;
     if (len == 0)
         return 0;
-    r = engine_load_json(line, len, &j, NULL);
+    r = json_load_engine(line, len, ENGINE_ANSWER_MAX, &j, NULL);
     if (r < 0)
         return r;
     const char *type = string_of(j, "Type");

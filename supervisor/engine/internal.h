@@ -35,7 +35,3 @@ const struct events *engine_events_const(const struct engine *e);
 struct events *events_free(struct events *ev);
 
 #define ENGINE_ANSWER_MAX (16 * 1024 * 1024)
-/* What the engine says, loaded with limits of size and depth (-EFBIG, -EINVAL with text, -ENOMEM). Not the
- * strict loader: maps hold names that tenants and images choose, and two labels may well differ in case
- * alone; one such container must not make the whole list unreadable. */
-int engine_load_json(const char *data, size_t len, json_t **ret, struct err *e);

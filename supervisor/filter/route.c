@@ -266,7 +266,8 @@ static const struct route_row *find_row(const struct http1_request *req, size_t 
         }
         if (row->method == req->method)
             return row;
-        other_method = true;
+        /* A slash in the reference is more likely another path than an odd name. */
+        other_method = other_method || *ret_ref_n <= 1;
     }
     *ret = other_method ? route_refuse(deny, 405, "method", "this path has no such method")
                         : route_refuse(deny, 403, "route-unknown", "no such path is available to tenants");

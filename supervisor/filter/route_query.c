@@ -229,7 +229,7 @@ static int check_pull(const struct policy *p, struct route_match *ret, struct ro
 {
     static const struct route_param tag_param = {.key = "tag", .forward = true};
     _cleanup_buf_ struct buf whole = {.limit = ROUTE_REF_LIMIT};
-    struct route_arg *image = &ret->args[0]; /* fromImage is the row's first parameter, and required */
+    struct route_arg *image = &ret->args[0]; /* fromImage: the row's first argument, and required */
     const char *tag = route_arg(ret, "tag"), *slash = strrchr(image->value, '/');
     const char *sep = strpbrk(slash ? slash : image->value, ":@");
     size_t name_len = sep ? (size_t)(sep - image->value) : strlen(image->value);

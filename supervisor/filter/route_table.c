@@ -73,10 +73,9 @@ static const struct route_param rename_params[] = {
     {.key = "name", .type = ROUTE_TYPE_TEXT, .missing = 400}, END};
 static const struct route_param image_inspect[] = {OUR_BOOL("manifests"), ZERO("platform"), END};
 static const struct route_param history[] = {ZERO("platform"), END};
-static const struct route_param pull[] = {
-    {.key = "fromImage", .type = ROUTE_TYPE_TEXT, .forward = true, .missing = 400},
-    {.key = "tag", .type = ROUTE_TYPE_TEXT, .forward = true}, ZERO("fromSrc"), ZERO("repo"), ZERO("message"),
-    ZERO("changes"), ZERO("platform"), END};
+static const struct route_param pull[] = {ZERO("fromSrc"), ZERO("repo"), ZERO("message"), ZERO("changes"),
+    ZERO("platform"), {.key = "fromImage", .type = ROUTE_TYPE_TEXT, .forward = true, .missing = 400},
+    {.key = "tag", .type = ROUTE_TYPE_TEXT, .forward = true}, END};
 static const struct route_param network[] = {ZERO("scope"), ZERO("verbose"), END};
 
 #define ALLOW(i, c, m, pat) .id = ROUTE_##i, .class = ROUTE_CLASS_##c, .method = HTTP1_##m, .pattern = (pat)

@@ -405,6 +405,41 @@ Test(checks, pidfd_killed, .init = setup, .fini = teardown)
     close(pidfd);
 }
 
+struct relaunch {
+    unsigned exits;
+    int pidfd, pid;
+};
+
+static void on_exit_relaunch(const struct check_sample *s, void *userdata)
+{
+    struct relaunch *x = userdata;
+    int old = x->pidfd;
+
+    (void)s;
+    if (++x->exits == 2)
+        return;
+    close(x->pidfd);
+    x->pid = start_child(&x->pidfd);
+    cr_assert_eq(x->pidfd, old, "the test wants the number again");
+    cr_assert_eq(check_pidfd_start(loop, x->pidfd, on_exit_relaunch, x, NULL), 0);
+}
+
+/* What a supervisor does in its callback: close, start anew, watch the new one under the same number. */
+Test(checks, pidfd_successor_is_watched, .init = setup, .fini = teardown)
+{
+    struct relaunch x = {};
+
+    x.pid = start_child(&x.pidfd);
+    cr_assert_eq(check_pidfd_start(loop, x.pidfd, on_exit_relaunch, &x, NULL), 0);
+    kill(x.pid, SIGKILL);
+    run_for(USEC_PER_SEC / 5);
+    cr_assert_eq(x.exits, 1);
+    kill(x.pid, SIGKILL);
+    run_for(USEC_PER_SEC / 5);
+    cr_expect_eq(x.exits, 2);
+    close(x.pidfd);
+}
+
 Test(checks, pidfd_exited, .init = setup, .fini = teardown)
 {
     struct got g = {};

@@ -245,7 +245,7 @@ ParameterizedTestParameters(engine, fault)
         {"\"fault\":\"close\"", ENGINE_UNREACHABLE, 0, "Empty reply"},
         {"\"fault\":\"garbage\",\"text\":\"hello there\"", ENGINE_UNREACHABLE, 0, ""},
         {"\"fault\":\"stall\"", ENGINE_TIMEOUT, 0, "in time"},
-        {"\"fault\":\"body\",\"text\":\"{\\\"a\\\":\"", ENGINE_HTTP_ERROR, 200, "malformed JSON"},
+        {"\"fault\":\"body\",\"text\":\"{\\\"a\\\":\"", ENGINE_HTTP_ERROR, 200, "JSON line 1"},
         {"\"fault\":\"body\",\"text\":\"plain\",\"type\":\"text/plain\"", ENGINE_OK, 200, ""},
     };
     return cr_make_param_array(struct fault, rows, ARRAY_SIZE(rows));
