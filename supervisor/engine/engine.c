@@ -87,7 +87,7 @@ int engine_new(sd_event *event, const char *socket_path, struct engine **ret)
     e->event = sd_event_ref(event);
     e->socket_path = strdup(socket_path);
     if (!e->socket_path)
-        return -ENOMEM;
+        return -ENOMEM; /* cppcheck-suppress memleak ; the cleanup attribute frees it */
     r = multi_new(event, &e->multi);
     if (r < 0)
         return r;
@@ -408,16 +408,13 @@ static bool path_is_sane(const char *path)
     return true;
 }
 
-static int call_new(struct engine *e, const struct call_spec *s, struct engine_call **ret)
+/* NULL when out of memory. */
+static struct engine_call *call_new(struct engine *e, const struct call_spec *s)
 {
-    _cleanup_(call_destroyp) struct engine_call *c = NULL;
-    int r;
+    struct engine_call *c = calloc(1, sizeof(*c));
 
-    if (!path_is_sane(s->path))
-        return -EINVAL;
-    c = calloc(1, sizeof(*c));
     if (!c)
-        return -ENOMEM;
+        return NULL;
     c->engine = e;
     c->fn = s->fn;
     c->data = s->data;
@@ -428,12 +425,9 @@ static int call_new(struct engine *e, const struct call_spec *s, struct engine_c
     c->path = strdup(s->path);
     c->body = s->body ? json_to_string(s->body) : NULL;
     if (!c->method || !c->path || (s->body && !c->body))
-        return -ENOMEM;
-    r = sd_event_now(e->event, CLOCK_MONOTONIC, &c->started_us);
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(c);
-    return 0;
+        return call_destroy(c);
+    c->seq = ++e->last_seq;
+    return c;
 }
 
 int engine_start(struct engine *e, const struct call_spec *s, struct engine_call **ret)
@@ -442,11 +436,14 @@ int engine_start(struct engine *e, const struct call_spec *s, struct engine_call
     int r;
 
     assert(!e->dead);
-    r = call_new(e, s, &c);
-    if (r < 0)
-        return r;
-    c->seq = ++e->last_seq;
-    r = start_call(c);
+    if (!path_is_sane(s->path))
+        return -EINVAL;
+    c = call_new(e, s);
+    if (!c)
+        return -ENOMEM;
+    r = sd_event_now(e->event, CLOCK_MONOTONIC, &c->started_us);
+    if (r >= 0)
+        r = start_call(c);
     if (r < 0)
         return r;
     DL_APPEND(e->calls, c);

@@ -201,7 +201,7 @@ static int on_more(sd_event_source *s, void *userdata)
 }
 
 /* Curl callbacks: they only store; the owner is told from the loop. */
-static size_t curl_writes(char *data, size_t size, size_t n, void *userdata)
+static size_t curl_writes(const char *data, size_t size, size_t n, void *userdata)
 {
     struct transfer *t = userdata;
 
@@ -214,7 +214,7 @@ static size_t curl_writes(char *data, size_t size, size_t n, void *userdata)
     return n;
 }
 
-static size_t curl_reads_header(char *data, size_t size, size_t n, void *userdata)
+static size_t curl_reads_header(const char *data, size_t size, size_t n, void *userdata)
 {
     struct transfer *t = userdata;
 
@@ -361,7 +361,7 @@ int transfer_start(
     t->easy = curl_easy_init();
     t->where = strdup(spec->unix_socket ? spec->unix_socket : spec->url);
     if (!t->easy || !t->where)
-        return -ENOMEM;
+        return -ENOMEM; /* cppcheck-suppress memleak ; the cleanup attribute frees it */
     r = sd_event_now(multi_event(m), CLOCK_MONOTONIC, &t->started_us);
     if (r < 0)
         return r;
