@@ -95,12 +95,11 @@ const char *config_check_socket(const char *v)
 
 const char *config_check_runtime_dir(const char *v)
 {
-    /* RUNTIME_DIR/.supervisor/proxy/SLUG.sock must fit into a socket address, with room for a temporary name.
-     */
+    /* Whether the sockets of each tenant fit below it is checked with the tenant. */
     if (config_check_path(v))
         return config_check_path(v);
-    return strlen(v) <= 32 && !str_eq(v, "/") ? NULL
-                                              : "a path of 2 to 32 bytes, since socket names are short";
+    return strlen(v) <= 64 && !str_eq(v, "/") ? NULL
+                                              : "a path of 2 to 64 bytes, since socket names are short";
 }
 
 const char *config_check_metrics_file(const char *v)

@@ -31,5 +31,5 @@ int config_validate_tenant(const struct config_entry *e, const struct config *c,
 int config_validate_tenants(const struct config_entries *all, struct config_findings *f);
 
 /* config_scan.c: what libconfig would take silently and wrongly: @include, numbers beyond 32 bits, NUL bytes.
- */
+ * 1 when the file is not to be read at all, 0, -ENOMEM. */
 int config_scan(const char *text, size_t len, const char *file, struct config_findings *f);

@@ -90,8 +90,10 @@ int config_scan(const char *text, size_t len, const char *file, struct config_fi
     while (s.p < s.end && s.r >= 0) {
         size_t left = (size_t)(s.end - s.p);
 
-        if (*s.p == '\0')
-            return config_findings_add(f, file, s.line, "a NUL byte; the file must be plain text");
+        if (*s.p == '\0') {
+            int r = config_findings_add(f, file, s.line, "a NUL byte; the file must be plain text");
+            return r < 0 ? r : 1;
+        }
         if (*s.p == '\n') {
             s.line++;
             s.p++;
@@ -102,11 +104,11 @@ int config_scan(const char *text, size_t len, const char *file, struct config_fi
         } else if (left > 1 && s.p[0] == '/' && s.p[1] == '*') {
             skip_comment(&s);
         } else if (left > 8 && memcmp(s.p, "@include", 8) == 0) {
-            s.r = config_findings_add(f, file, s.line,
+            int r = config_findings_add(f, file, s.line,
                 "@include is not supported; shared values go into \"defaults\" of clawsup.conf, each tenant "
                 "into "
                 "its own file");
-            s.p += 8;
+            return r < 0 ? r : 1;
         } else if (is_word(*s.p)) {
             scan_word(&s);
         } else {

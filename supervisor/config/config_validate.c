@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "config/config_load.h"
 #include "config/config_value.h"
@@ -25,15 +26,24 @@ static int at_host(const struct config *c, const struct config_locs *locs, struc
     return config_findings_add(f, c->file, loc ? loc->line : 1, "%s: %s", path, text);
 }
 
-/* The recovery room calls the host's numbers "host.KEY: TEXT". */
+/* The recovery room calls the host's numbers "host.KEY"; here their group is "recovery". */
 static int host_recovery(
     const struct config *c, const struct config_locs *locs, struct config_findings *f, const char *text)
 {
-    const char *key = str_startswith(text, "host.") ? text + 5 : text, *colon = strstr(key, ": ");
+    _cleanup_buf_ struct buf b = {};
+    const char *host, *colon;
     char path[64];
+    int r = 0;
 
-    (void)snprintf(path, sizeof(path), "recovery.%.*s", colon ? (int)(colon - key) : 0, key);
-    return at_host(c, locs, f, path, colon ? colon + 2 : key);
+    for (; r >= 0 && (host = strstr(text, "host.")); text = host + 5)
+        r = buf_addf(&b, "%.*srecovery.", (int)(host - text), text);
+    if (r >= 0)
+        r = buf_adds(&b, text);
+    if (r < 0)
+        return r;
+    colon = strstr(b.data, ": ");
+    (void)snprintf(path, sizeof(path), "%.*s", colon ? (int)(colon - b.data) : 0, b.data);
+    return at_host(c, locs, f, path, colon ? colon + 2 : b.data);
 }
 
 int config_validate_host(const struct config *c, const struct config_locs *locs, struct config_findings *f)
@@ -99,6 +109,21 @@ static int validate_listen(const struct config_entry *e, const struct config *c,
     return r;
 }
 
+/* The control socket of the tenant's proxy is the longest name that clawsup makes itself. */
+static int validate_socket_length(
+    const struct config_entry *e, const struct config *c, struct config_findings *f)
+{
+    const struct config_loc *loc = config_locs_find(&e->locs, "slug");
+    size_t n = strlen(c->runtime_dir) + strlen("/.supervisor/proxy/.sock") + strlen(e->tenant->slug);
+
+    if (n <= CONFIG_LISTEN_PATH_MAX)
+        return 0;
+    return config_findings_add(f, e->tenant->file, loc ? loc->line : e->tenant->line,
+        "slug: %s/.supervisor/proxy/%s.sock has %zu bytes; a socket's path at most %d: shorten runtime_dir "
+        "or the slug",
+        c->runtime_dir, e->tenant->slug, n, CONFIG_LISTEN_PATH_MAX);
+}
+
 static int validate_paths(const struct config_entry *e, const struct config *c, struct config_findings *f)
 {
     const struct config_tenant *t = e->tenant;
@@ -121,6 +146,8 @@ static int validate_paths(const struct config_entry *e, const struct config *c, 
         r = at(e, f, "gateway.env_file",
             "lies in data_root, where the tenant could make it a link to any file; such as "
             "\"/etc/clawsup/env/SLUG\"");
+    if (r >= 0)
+        r = validate_socket_length(e, c, f);
     return r < 0 ? r : validate_listen(e, c, f);
 }
 

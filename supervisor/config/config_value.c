@@ -120,6 +120,8 @@ static int parse_listen(
     const char *path = str_startswith(text, "unix://") ? text + 7 : text + 5;
     const char *valid = l.is_unix ? config_check_socket(path) : NULL;
 
+    if (l.is_unix && !valid && strlen(path) > CONFIG_LISTEN_PATH_MAX)
+        valid = "a path of at most 103 bytes";
     if (l.is_unix && valid) {
         config_finding(r, s, "%s is not valid; \"unix:\" and %s", config_quote(text).text, valid);
         return -EINVAL;

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "daemon/store.h"
+#include "fixture_dir.h"
 
 #define NOW INT64_C(1780000000000000)
 #define HOUR ((int64_t)USEC_PER_HOUR)
@@ -23,22 +24,12 @@ static char dir[64];
 
 static void make_dir(void)
 {
-    (void)snprintf(dir, sizeof(dir), "/tmp/clawsup-store-XXXXXX");
-    cr_assert_not_null(mkdtemp(dir));
+    fixture_new(dir, sizeof(dir));
 }
 
 static void remove_dir(void)
 {
-    char pattern[80];
-    glob_t g;
-
-    (void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
-    if (glob(pattern, 0, NULL, &g) == 0) {
-        for (size_t i = 0; i < g.gl_pathc; i++)
-            (void)unlink(g.gl_pathv[i]);
-        globfree(&g);
-    }
-    (void)rmdir(dir);
+    fixture_free(dir);
 }
 
 TestSuite(store, .init = make_dir, .fini = remove_dir);
@@ -109,9 +100,6 @@ Test(store, makes_directory)
     (void)store_close(open_at(sub, 0));
     cr_assert_eq(stat(sub, &st), 0);
     cr_expect_eq(st.st_mode & 07777, 0700);
-    cr_assert_eq(chdir(sub), 0);
-    (void)unlink("state.db");
-    (void)rmdir(sub);
 }
 
 Test(store, actions)
@@ -363,9 +351,6 @@ Test(store, survives_a_crash)
         copy(from[0], to[0], SIZE_MAX);
         copy(from[1], to[1], (size_t)st.st_size - 100);
     }
-    (void)unlink(to[0]);
-    (void)unlink(to[1]);
-    (void)rmdir(sub);
 }
 
 Test(store, second_process_is_refused)
