@@ -82,7 +82,7 @@ struct create_model {
     uint64_t memory_reservation; /* 0: none */
     uint64_t nano_cpus, pids, shm_bytes;
     int oom_score_adj; /* 0 .. 1000 */
-    json_t *ulimits;   /* array of {Name, Soft, Hard}; always has "core" and "nofile" */
+    json_t *ulimits;   /* array of {Name, Soft, Hard}; always has "core" and "fsize" */
 };
 
 /* Reads the body. `name` is the client's name from the query (already checked by the caller). 0 and a model;

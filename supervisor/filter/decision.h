@@ -25,8 +25,8 @@ struct decision {
     const char *image;  /* create */
 };
 
-#define DECISION_ARGV_MAX ((size_t)8192)
-#define DECISION_ENV_MAX 128
+#define DECISION_ARGV_MAX ((size_t)6144)
+#define DECISION_ENV_MAX 64
 
 const char *decision_verdict_to_string(enum decision_verdict v);
 

@@ -19,11 +19,8 @@ struct respond_view {
 
 /* ---- errors: complete bodies with the engine's own final newline; caller frees; NULL when out of memory
  * ---- */
-char *respond_message(const char *message);       /* {"message":MESSAGE} */
-char *respond_no_such_container(const char *ref); /* byte for byte the engine's */
-char *respond_no_such_image(const char *ref);
-char *respond_no_such_exec(const char *id);
-char *respond_no_such_network(const char *ref);
+char *respond_message(const char *message); /* {"message":MESSAGE} */
+/* The texts of absent objects are route_absent_message()'s. */
 char *respond_refusal(const struct refusal *r); /* {"message":"clawsup: REASON"}; for 404: REASON alone */
 /* An error answer of the engine about an own object, rebuilt: its message only, with engine names mapped
  * back. */
