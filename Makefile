@@ -186,6 +186,8 @@ C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 objects: $(call obj,$(SRC_all))
 analyze:
 	$(MAKE) FLAVOUR=analyze CC=gcc objects
+clang-warnings:
+	$(MAKE) FLAVOUR=clang CC=clang WERROR=1 objects
 # One file per clang-tidy run: it stops at the first file that it cannot read otherwise.
 tidy: $(SRC_all:%=$(B)/tidy/%.ok)
 $(B)/tidy/%.ok: % .clang-tidy
@@ -244,11 +246,11 @@ clean:
 
 help:
 	@echo 'all (programs in build/), check (unit and property tests), asan, asan-check, valgrind, coverage, fuzz,'
-	@echo 'fuzz-replay, analyze, tidy, cppcheck, format, check-format, check-layers, check-units, install, clean.'
+	@echo 'fuzz-replay, analyze, clang-warnings, tidy, cppcheck, format, check-format, check-layers, check-units, install, clean.'
 	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, FLAVOUR=release|asan|coverage|analyze|fuzz.'
 
 FORCE:
 .PHONY: all unit-tests prop-tests support check asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
-	analyze tidy cppcheck format check-format check-layers check-units install clean help FORCE
+	analyze clang-warnings tidy cppcheck format check-format check-layers check-units install clean help FORCE
 
 -include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')

@@ -1,5 +1,5 @@
-/* hash.h: a fingerprint to notice change (of a policy, of a spec), not a defence against an adversary: FNV-1a, 64 bits,
- * http://www.isthe.com/chongo/tech/comp/fnv/. */
+/* hash.h: a fingerprint to notice change (of a policy, of a spec), not a defence against an adversary:
+ * FNV-1a, 64 bits, http://www.isthe.com/chongo/tech/comp/fnv/. */
 #pragma once
 
 #include "base/defs.h"

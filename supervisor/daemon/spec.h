@@ -1,5 +1,5 @@
 /* spec.h: what a gateway container should be, as the engine's create body: from the tenant's configuration,
- * or captured from the inspect of a container that somebody else made. PURE but for reading env_file. */
+ * or captured from the inspect of a container that somebody else made. Reads no file but env_file. */
 #pragma once
 
 #include <jansson.h>

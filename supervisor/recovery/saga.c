@@ -1,5 +1,5 @@
-/* saga.c: see saga.h. One forward table, one way back; every operation names what follows a success and what follows a
- * failure. PURE. */
+/* saga.c: see saga.h. One forward table, one way back; every operation names what follows a success and what
+ * follows a failure. PURE. */
 #include "recovery/saga.h"
 
 static void end(struct saga *s, enum saga_outcome o)
@@ -93,7 +93,8 @@ static void step_forward(struct saga *s, bool ok, bool missing, bool running)
             turn_back(s);
         break;
     case SAGA_OP_REMOVE_OLD:
-        end(s, SAGA_DONE); /* the new one is verified; an old one that would not go is picked up by the next relist */
+        end(s, SAGA_DONE); /* the new one is verified; an old one that would not go is picked up by the next
+                              relist */
         break;
     case SAGA_OP_STOP_NEW:
     case SAGA_OP_REMOVE_NEW:
@@ -181,21 +182,32 @@ void saga_resume(struct saga *s, const struct saga_facts *f)
 const char *saga_op_to_string(enum saga_op op)
 {
     static const char *const names[_SAGA_OP_MAX] = {[SAGA_OP_INSPECT_OLD] = "inspect the old container",
-        [SAGA_OP_CHECK_IMAGE] = "check the image", [SAGA_OP_CLEAR_LEFTOVER] = "clear a leftover",
-        [SAGA_OP_CREATE_NEW] = "create the new container", [SAGA_OP_RENAME_OLD] = "rename the old container",
-        [SAGA_OP_RENAME_NEW] = "rename the new container", [SAGA_OP_STOP_OLD] = "stop the old container",
-        [SAGA_OP_START_NEW] = "start the new container", [SAGA_OP_VERIFY] = "verify the new container",
-        [SAGA_OP_REMOVE_OLD] = "remove the old container", [SAGA_OP_STOP_NEW] = "stop the new container",
-        [SAGA_OP_REMOVE_NEW] = "remove the new container", [SAGA_OP_RENAME_OLD_BACK] = "rename the old container back",
-        [SAGA_OP_START_OLD] = "start the old container", [SAGA_OP_NONE] = "nothing"};
+        [SAGA_OP_CHECK_IMAGE] = "check the image",
+        [SAGA_OP_CLEAR_LEFTOVER] = "clear a leftover",
+        [SAGA_OP_CREATE_NEW] = "create the new container",
+        [SAGA_OP_RENAME_OLD] = "rename the old container",
+        [SAGA_OP_RENAME_NEW] = "rename the new container",
+        [SAGA_OP_STOP_OLD] = "stop the old container",
+        [SAGA_OP_START_NEW] = "start the new container",
+        [SAGA_OP_VERIFY] = "verify the new container",
+        [SAGA_OP_REMOVE_OLD] = "remove the old container",
+        [SAGA_OP_STOP_NEW] = "stop the new container",
+        [SAGA_OP_REMOVE_NEW] = "remove the new container",
+        [SAGA_OP_RENAME_OLD_BACK] = "rename the old container back",
+        [SAGA_OP_START_OLD] = "start the old container",
+        [SAGA_OP_NONE] = "nothing"};
 
     return op < _SAGA_OP_MAX ? names[op] : "?";
 }
 
 const char *saga_outcome_to_string(enum saga_outcome o)
 {
-    static const char *const names[_SAGA_OUTCOME_MAX] = {[SAGA_RUNNING] = "running", [SAGA_DONE] = "done",
-        [SAGA_REFUSED] = "refused", [SAGA_ROLLED_BACK] = "rolled back", [SAGA_STUCK] = "stuck", [SAGA_LEFT] = "left",
+    static const char *const names[_SAGA_OUTCOME_MAX] = {[SAGA_RUNNING] = "running",
+        [SAGA_DONE] = "done",
+        [SAGA_REFUSED] = "refused",
+        [SAGA_ROLLED_BACK] = "rolled back",
+        [SAGA_STUCK] = "stuck",
+        [SAGA_LEFT] = "left",
         [SAGA_SUSPENDED] = "suspended"};
 
     return o < _SAGA_OUTCOME_MAX ? names[o] : "?";

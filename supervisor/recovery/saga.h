@@ -38,7 +38,8 @@ enum saga_outcome {
     SAGA_REFUSED /* nothing was changed */,
     SAGA_ROLLED_BACK,
     SAGA_STUCK, /* the way back failed too: both containers are kept, alert */
-    SAGA_LEFT, /* there was no old container to go back to: the new one stays, stopped, so that its logs can be read */
+    SAGA_LEFT,  /* there was no old container to go back to: the new one stays, stopped, so that its logs can
+                   be read */
     SAGA_SUSPENDED /* engine gone: resume later */,
     _SAGA_OUTCOME_MAX
 };

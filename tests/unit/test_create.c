@@ -294,10 +294,9 @@ Test(create, body_must_be_an_object_with_an_allowlisted_image)
     static const struct {
         const char *text;
         int status;
-    } cases[] = {{"[]", 400}, {"{}", 400}, {"{\"Image\":\"\"}", 400},
-        {"{\"Image\":\"other\"}", 403}, {"{\"Image\":\"2222\"}", 403}, {"{\"Image\":\"img:other\"}", 403},
-        {"{\"Image\":\"img:latest\"}", 0}, {"{\"Image\":\"img\",\"HostConfig\":null}", 0},
-        {"{\"Image\":\"img\",\"HostConfig\":[1]}", 400}};
+    } cases[] = {{"[]", 400}, {"{}", 400}, {"{\"Image\":\"\"}", 400}, {"{\"Image\":\"other\"}", 403},
+        {"{\"Image\":\"2222\"}", 403}, {"{\"Image\":\"img:other\"}", 403}, {"{\"Image\":\"img:latest\"}", 0},
+        {"{\"Image\":\"img\",\"HostConfig\":null}", 0}, {"{\"Image\":\"img\",\"HostConfig\":[1]}", 400}};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_create_model_ struct create_model *m = NULL;
