@@ -9,7 +9,7 @@
 
 /* Closes if fd >= 0, keeps errno; returns -EBADF so that `x = fd_close(x)` leaves a dead value. */
 int fd_close(int fd);
-static inline void fd_closep(int *fd)
+static inline void fd_closep(const int *fd)
 {
     (void)fd_close(*fd);
 }

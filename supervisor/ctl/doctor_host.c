@@ -17,9 +17,10 @@
 
 void doctor_check_kernel(const struct doctor_facts *f, struct doctor_row *row)
 {
-    unsigned major = 0, minor = 0;
-    bool good = sscanf(f->host.kernel, "%u.%u", &major, &minor) == 2 &&
-                (major > KERNEL_MAJOR_MIN || (major == KERNEL_MAJOR_MIN && minor >= KERNEL_MINOR_MIN));
+    char *end;
+    unsigned long major = strtoul(f->host.kernel, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    bool good = major > KERNEL_MAJOR_MIN || (major == KERNEL_MAJOR_MIN && minor >= KERNEL_MINOR_MIN);
 
     doctor_say(
         row, good ? DOCTOR_OK : DOCTOR_MISSING, "Linux %s", f->host.kernel[0] ? f->host.kernel : "unknown");

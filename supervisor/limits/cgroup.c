@@ -90,14 +90,17 @@ static void read_cpu_max(const char *dir, struct cgroup_sample *s)
 static bool parse_pressure(const char *text, const char *word, uint64_t *ret_avg10, uint64_t *ret_total)
 {
     const char *line = strstr(text, word);
-    unsigned whole, hundredths;
-    unsigned long long total;
+    const char *avg = line ? strstr(line, " avg10=") : NULL, *total = line ? strstr(line, " total=") : NULL;
+    char *end;
+    uint64_t whole;
 
-    if (!line || sscanf(line + strlen(word), " avg10=%u.%2u avg60=%*u.%*u avg300=%*u.%*u total=%llu", &whole,
-                     &hundredths, &total) != 3)
+    if (!avg || !total)
         return false;
-    *ret_avg10 = (uint64_t)whole * 100 + hundredths;
-    *ret_total = total;
+    whole = strtoull(avg + strlen(" avg10="), &end, 10);
+    if (end[0] != '.' || end[1] < '0' || end[1] > '9' || end[2] < '0' || end[2] > '9')
+        return false;
+    *ret_avg10 = whole * 100 + (uint64_t)(end[1] - '0') * 10 + (uint64_t)(end[2] - '0');
+    *ret_total = strtoull(total + strlen(" total="), NULL, 10);
     return true;
 }
 

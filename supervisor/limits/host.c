@@ -65,16 +65,13 @@ void limits_controllers_format(char *out, size_t n, unsigned have)
     }
 }
 
-/* Reads SYSROOT/path; NULL when it cannot be read. */
-static char *read_host_file(const struct limits_host *h, const char *path)
+/* Reads SYSROOT/path; *ret stays as it is when it cannot be read. */
+static void read_host_file(const struct limits_host *h, const char *path, char **ret)
 {
     char full[768];
-    char *text = NULL;
 
-    if ((size_t)snprintf(full, sizeof(full), "%s%s", h->sysroot, path) >= sizeof(full) ||
-        fd_read_file(full, FILE_MAX_BYTES, &text, NULL) < 0)
-        return NULL;
-    return text;
+    if ((size_t)snprintf(full, sizeof(full), "%s%s", h->sysroot, path) < sizeof(full))
+        (void)fd_read_file(full, FILE_MAX_BYTES, ret, NULL);
 }
 
 static void set_text(char *out, size_t n, const char *text)
@@ -105,7 +102,7 @@ static void detect_v2_controllers(struct limits_host *h)
     char *save = NULL;
 
     (void)snprintf(path, sizeof(path), "%s/cgroup.controllers", h->cgroup_root);
-    text = read_host_file(h, path);
+    read_host_file(h, path, &text);
     if (!text)
         return;
     for (char *w = strtok_r(text, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
@@ -116,11 +113,13 @@ static void detect_v2_controllers(struct limits_host *h)
 
 static void detect_cgroup(struct limits_host *h)
 {
-    _cleanup_free_ char *text = read_host_file(h, "/proc/self/mountinfo");
-    const char *p = text;
+    _cleanup_free_ char *text = NULL;
+    const char *p;
     struct mountinfo m;
     bool v1 = false;
 
+    read_host_file(h, "/proc/self/mountinfo", &text);
+    p = text;
     while (p && mountinfo_next(&p, &m) > 0) {
         if (strcmp(m.fs_type, "cgroup2") == 0 && !h->cgroup_root[0])
             set_text(h->cgroup_root, sizeof(h->cgroup_root), m.mount_point);
@@ -154,17 +153,20 @@ static void detect_systemd(struct limits_host *h)
 
 static void detect_kernel(struct limits_host *h)
 {
-    _cleanup_free_ char *release = read_host_file(h, "/proc/sys/kernel/osrelease");
-    _cleanup_free_ char *meminfo = read_host_file(h, "/proc/meminfo");
-    _cleanup_free_ char *pressure = read_host_file(h, "/proc/pressure/memory");
-    const char *total = meminfo ? strstr(meminfo, "MemTotal:") : NULL;
-    unsigned long long kib;
+    _cleanup_free_ char *release = NULL, *meminfo = NULL, *pressure = NULL;
+    const char *total;
+    uint64_t kib;
 
+    read_host_file(h, "/proc/sys/kernel/osrelease", &release);
     if (release)
         set_text(h->kernel, sizeof(h->kernel), release);
+    read_host_file(h, "/proc/pressure/memory", &pressure);
     h->psi = pressure && str_startswith(pressure, "some ");
-    if (total && sscanf(total, "MemTotal: %llu kB", &kib) == 1 && kib < UINT64_MAX / 1024)
-        h->memory_total_bytes = (uint64_t)kib * 1024;
+    read_host_file(h, "/proc/meminfo", &meminfo);
+    total = meminfo ? strstr(meminfo, "MemTotal:") : NULL;
+    kib = total ? strtoull(total + strlen("MemTotal:"), NULL, 10) : 0;
+    if (kib < UINT64_MAX / 1024)
+        h->memory_total_bytes = kib * 1024;
 }
 
 int limits_host_detect(const char *sysroot, const json_t *info, struct limits_host *ret)
