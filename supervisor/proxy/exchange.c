@@ -236,7 +236,7 @@ void exchange_fetch_route(
 
 int exchange_parse(const struct buf *body, json_t **ret)
 {
-    int r = json_load_strict(body->data ? body->data : "", body->len, EXCHANGE_FETCH_LIMIT, ret, NULL);
+    int r = json_load_engine(body->data ? body->data : "", body->len, EXCHANGE_FETCH_LIMIT, ret, NULL);
 
     return r == -ENOMEM ? r : (r < 0 ? -EBADMSG : 0);
 }

@@ -117,7 +117,7 @@ void exchange_fetch_route(
 /* The path of the match for the engine, with this exchange's id and the pinned version where `u` leaves them
  * out. */
 int exchange_target(struct exchange *x, const struct route_upstream *u, struct buf *ret) _must_check_;
-/* Strict JSON of an answer; -EBADMSG. */
+/* The JSON of an answer; -EBADMSG. */
 int exchange_parse(const struct buf *body, json_t **ret) _must_check_;
 
 struct respond_view exchange_view(struct exchange *x);

@@ -219,8 +219,8 @@ static int event_line(struct exchange *x, const char *line, size_t len)
     const json_t *actor, *attributes;
     int r;
 
-    if (json_load_strict(line, len, LINE_MAX_BYTES, &event, NULL) < 0)
-        return 0; /* what has two readings is shown to nobody */
+    if (json_load_engine(line, len, LINE_MAX_BYTES, &event, NULL) < 0)
+        return 0; /* not an event */
     actor = json_object_get(event, "Actor");
     attributes = json_object_get(actor, "Attributes");
     if (registry_row_is_own(ev.registry, attributes, json_string_value(json_object_get(attributes, "name"))))
@@ -327,7 +327,7 @@ static int wait_line(struct exchange *x, const char *line, size_t len)
     json_t *out;
     const char *message;
 
-    if (json_load_strict(line, len, LINE_MAX_BYTES, &j, NULL) < 0 ||
+    if (json_load_engine(line, len, LINE_MAX_BYTES, &j, NULL) < 0 ||
         !json_is_integer(json_object_get(j, "StatusCode")))
         return -EBADMSG;
     out = json_pack("{s:I}", "StatusCode", json_integer_value(json_object_get(j, "StatusCode")));

@@ -136,7 +136,7 @@ static void on_list(void *ctx, int error, const struct http1_response *res, cons
     l->step = NULL;
     if (r >= 0)
         r = res->status == 200
-                ? json_load_strict(body->data ? body->data : "", body->len, LIST_LIMIT, &rows, &e)
+                ? json_load_engine(body->data ? body->data : "", body->len, LIST_LIMIT, &rows, &e)
                 : -EBADMSG;
     if (r >= 0)
         r = registry_sync(l->proxy->registry, rows);
@@ -188,8 +188,7 @@ static void on_event_line(struct link *l, const char *line, size_t len)
 
     if (len == 0)
         return;
-    /* A label may fold to the name of an attribute, which strict JSON refuses: then the list tells. */
-    if (json_load_strict(line, len, EVENT_LIMIT, &ev, NULL) < 0) {
+    if (json_load_engine(line, len, EVENT_LIMIT, &ev, NULL) < 0) {
         link_list(l);
         return;
     }
@@ -289,7 +288,7 @@ static void on_version(void *ctx, int error, const struct http1_response *res, c
     l->step = NULL;
     if (r >= 0)
         r = res->status == 200
-                ? json_load_strict(body->data ? body->data : "", body->len, VERSION_LIMIT, &j, &e)
+                ? json_load_engine(body->data ? body->data : "", body->len, VERSION_LIMIT, &j, &e)
                 : -EBADMSG;
     if (r >= 0) {
         copy_field(api, sizeof(api), j, "ApiVersion");
