@@ -209,7 +209,7 @@ struct rec_host_view {
     uint32_t restarts_in_flight, redeploys_in_flight, tokens;
     bool observing; /* the first seconds after our own start */
 };
-#define REC_GUARDS_MAX 12
+#define REC_GUARDS_MAX 16
 void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t component, uint64_t now_us,
     struct rec_component_view *ret);
 void recovery_tenant_view(
