@@ -284,6 +284,9 @@ ParameterizedTest(struct row *row, create, refused)
     cr_expect_eq(rc, row->status == 400 ? -EINVAL : -EPERM, "%s gave %d %s", text, rc, r.reason);
     cr_expect_eq(r.status, row->status, "%s gave %d %s", text, r.status, r.reason);
     cr_expect_str_eq(r.rule, row->rule, "%s", text);
+    /* Refused by its own row, not because the row is gone. */
+    cr_expect_eq(strstr(r.reason, "not a known field") != NULL, strstr(row->rule, "Frobnicate") != NULL, "%s",
+        r.reason);
     cr_expect_null(m);
 }
 
