@@ -53,6 +53,7 @@ struct config_key {
     enum config_base base;
     size_t offset;
     unsigned flags;
+    enum config_change change;         /* 0: that of the enclosing group */
     uint64_t min, max;                 /* numbers: range; lists: max entries */
     const char *const *names;          /* enum: values, NULL at the end */
     const struct config_schema *group; /* group, and the entries of a custom list of groups */
@@ -63,7 +64,6 @@ struct config_key {
     const char *def_help;              /* a default that depends on other values, in words */
     const char *form;                  /* an example of the right side */
     const char *help;                  /* for the manual */
-    enum config_change change;         /* 0: that of the enclosing group */
 };
 
 extern const struct config_schema config_schema_host;

@@ -63,19 +63,17 @@ int config_schema_defaults(const struct config_schema *s, void *base, struct con
 
 struct config_tenant *config_tenant_new(const char *slug)
 {
-    _cleanup_(config_tenant_freep) struct config_tenant *t = calloc(1, sizeof(*t));
+    struct config_tenant *t = calloc(1, sizeof(*t));
 
     if (!t)
         return NULL;
     (void)snprintf(t->slug, sizeof(t->slug), "%s", slug);
     t->policy = policy_new(slug);
-    if (!t->policy)
-        return NULL;
     recovery_params_default(&t->recovery);
     t->gateway.health.type = _CONFIG_CHECK_TYPE_MAX; /* not written: follows from url or tcp */
-    if (config_schema_defaults(&config_schema_tenant, t, t) < 0)
-        return NULL;
-    return TAKE_PTR(t);
+    if (!t->policy || config_schema_defaults(&config_schema_tenant, t, t) < 0)
+        return config_tenant_free(t);
+    return t;
 }
 
 /* Sets `*at` to PREFIX TEXT unless it was written. */

@@ -140,15 +140,10 @@ static int parse_listen(
             config_quote(text).text);
         return -EINVAL;
     }
-    l.path = l.is_unix ? strdup(path) : NULL;
-    l.text = strdup(text);
-    if (!l.text || (l.is_unix && !l.path)) {
-        free(l.path);
-        free(l.text);
-        return r->oom = -ENOMEM;
-    }
     *ret = l;
-    return 0;
+    ret->path = l.is_unix ? strdup(path) : NULL;
+    ret->text = strdup(text);
+    return ret->text && (ret->path || !l.is_unix) ? 0 : (r->oom = -ENOMEM);
 }
 
 void config_read_listen(
