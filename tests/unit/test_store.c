@@ -83,6 +83,7 @@ Test(store, files)
     char path[96];
     struct stat st;
 
+    cr_assert_not_null(s);
     (void)snprintf(path, sizeof(path), "%s/state.db", dir);
     cr_assert_eq(stat(path, &st), 0);
     cr_expect_eq(st.st_mode & 07777, 0600);
