@@ -100,7 +100,9 @@ static void on_new(struct op *op, const struct engine_answer *a)
     const char *id = json_string_value(json_object_get(a->body, "Id"));
     enum saga_result r = classify(a);
 
-    if (r == SAGA_OK && id && str_is_hex(id, 64))
+    if (r == SAGA_OK && (!id || !str_is_hex(id, 64)))
+        r = SAGA_FAILED;
+    if (r == SAGA_OK)
         (void)snprintf(op->new_id, sizeof(op->new_id), "%s", id);
     else
         remember_problem(op, a->message);
@@ -239,8 +241,10 @@ static void conclude(struct op *op)
         break;
     case SAGA_STUCK:
         manager_note(op->tenant, op->component, LOG_CRIT, MESSAGE_ACTION_FAILED, "alert",
-            "redeploy and its way back both failed: %s.old and %s.new are kept, look at them: %s", op->name,
-            op->name, why);
+            "redeploy and its way back both failed; what there is of %s, %s.old and %s.new is kept, look at "
+            "it: "
+            "%s",
+            op->name, op->name, op->name, why);
         op_finish(op, REC_DONE_FAILED, "redeploy stuck: %s", why);
         break;
     case SAGA_RUNNING:
@@ -346,19 +350,45 @@ static void perform(struct op *op)
 
 /* ---------------------------------------------------------------- picking up an interrupted one */
 
+/* The id of the container if it is there and ours, or NULL. `saga`: it must also have been made by a
+ * redeploy. */
+static const char *ours(const struct op *op, const struct engine_answer *a, bool saga)
+{
+    const json_t *labels = json_object_get(json_object_get(a->body, "Config"), "Labels");
+    const char *id = json_string_value(json_object_get(a->body, "Id"));
+
+    if (classify(a) != SAGA_OK || !id || !str_is_hex(id, 64))
+        return NULL;
+    if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, op->tenant->slug))
+        return NULL;
+    return saga && !json_object_get(labels, LABEL_SAGA) ? NULL : id;
+}
+
+/* Nothing is decided from half a picture. */
+static bool picture_is_lost(struct op *op, const struct engine_answer *a)
+{
+    if (classify(a) != SAGA_ENGINE_GONE)
+        return false;
+    op_finish(
+        op, REC_DONE_ENGINE_GONE, "the engine is gone; the redeploy is picked up again after it is back");
+    return true;
+}
+
 static void on_resume_new(struct op *op, const struct engine_answer *a)
 {
-    const char *id = json_string_value(json_object_get(a->body, "Id"));
+    const char *id = ours(op, a, true);
     struct saga_facts *f = &op->facts;
 
-    f->new_exists = classify(a) == SAGA_OK && id;
+    if (picture_is_lost(op, a))
+        return;
+    f->new_exists = id;
     /* NAME was given to the new container only after the old one had been renamed. */
-    f->name_is_new = f->name_exists && f->old_exists;
+    f->name_is_new = f->name_is_new && f->old_exists;
     if (f->name_is_new)
         memcpy(op->new_id, op->name_id, sizeof(op->new_id));
-    else if (f->new_exists)
+    else if (id)
         (void)snprintf(op->new_id, sizeof(op->new_id), "%s", id);
-    if (f->name_exists && !f->name_is_new)
+    if (f->name_exists && !f->name_is_new && !f->old_exists)
         memcpy(op->old_id, op->name_id, sizeof(op->old_id));
     op->verify_until_us = manager_now(op->tenant->manager) + op->component->health->start_deadline_us;
     saga_resume(&op->saga, f);
@@ -367,23 +397,31 @@ static void on_resume_new(struct op *op, const struct engine_answer *a)
 
 static void on_resume_old(struct op *op, const struct engine_answer *a)
 {
-    const char *id = json_string_value(json_object_get(a->body, "Id"));
+    const char *id = ours(op, a, false);
 
-    op->facts.old_exists = classify(a) == SAGA_OK && id;
-    if (op->facts.old_exists)
+    if (picture_is_lost(op, a))
+        return;
+    op->facts.old_exists = id;
+    if (id)
         (void)snprintf(op->old_id, sizeof(op->old_id), "%s", id);
     op_call(op, on_resume_new, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.new/json", op->name);
 }
 
 static void on_resume_name(struct op *op, const struct engine_answer *a)
 {
-    const char *id = json_string_value(json_object_get(a->body, "Id"));
+    const char *id = ours(op, a, false);
 
-    op->facts.name_exists = classify(a) == SAGA_OK && id;
-    if (op->facts.name_exists) {
+    if (picture_is_lost(op, a))
+        return;
+    /* Somebody else's container holds the name: whatever is there, it is not for us to move. */
+    op->facts.name_exists = classify(a) != SAGA_MISSING;
+    if (id) {
+        op->facts.name_is_new = ours(op, a, true);
         op->facts.name_running = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));
-        op->facts.name_healthy = op->component->state == REC_HEALTHY;
         (void)snprintf(op->name_id, sizeof(op->name_id), "%s", id);
+    } else if (op->facts.name_exists) {
+        op_finish(op, REC_DONE_REFUSED, "a container has the gateway's name that is not clawsup's");
+        return;
     }
     op_call(op, on_resume_old, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", op->name);
 }

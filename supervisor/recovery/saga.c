@@ -65,7 +65,9 @@ static void step_forward(struct saga *s, bool ok, bool missing, bool running)
         break;
     case SAGA_OP_RENAME_OLD:
         s->renamed_old = ok;
-        ok ? go(s, SAGA_OP_RENAME_NEW) : turn_back(s);
+        if (missing)
+            s->had_old = false; /* somebody removed it meanwhile: its name is free for the new one */
+        ok || missing ? go(s, SAGA_OP_RENAME_NEW) : turn_back(s);
         break;
     case SAGA_OP_RENAME_NEW:
         s->renamed_new = ok;
@@ -115,7 +117,8 @@ static bool step_back(struct saga *s, bool ok, bool missing)
         s->had_old ? go(s, SAGA_OP_REMOVE_NEW) : end(s, SAGA_LEFT);
         return true;
     case SAGA_OP_REMOVE_NEW:
-        ok || missing ? back_to_old(s) : end(s, SAGA_STUCK);
+        /* One that stays under its temporary name stands in nobody's way: the next run clears it. */
+        ok || missing || !s->renamed_new ? back_to_old(s) : end(s, SAGA_STUCK);
         return true;
     case SAGA_OP_RENAME_OLD_BACK:
         s->renamed_old = !ok;
@@ -155,27 +158,43 @@ void saga_step(struct saga *s, enum saga_result result, bool running)
         step_forward(s, ok, missing, running);
 }
 
+/* NAME alone is left: either nothing had begun, or everything was over but for the last start. */
+static void resume_name(struct saga *s, const struct saga_facts *f)
+{
+    s->created_new = s->renamed_new = f->name_is_new;
+    s->had_old = !f->name_is_new;
+    if (f->name_running)
+        end(s, f->name_is_new ? SAGA_DONE : SAGA_REFUSED);
+    else
+        go(s, f->name_is_new ? SAGA_OP_START_NEW : SAGA_OP_START_OLD);
+}
+
 void saga_resume(struct saga *s, const struct saga_facts *f)
 {
+    /* What cannot be seen is taken as done, where doing it once more is harmless: an old container that was
+     * perhaps never stopped is started again on the way back. */
     *s = (struct saga){.outcome = SAGA_RUNNING, .had_old = f->old_exists, .old_was_running = true};
-    if (f->old_exists && f->name_exists) {
-        s->renamed_old = s->created_new = s->renamed_new = true;
-        s->stopped_old = s->started_new = f->name_running;
-        go(s, f->name_running ? SAGA_OP_VERIFY : SAGA_OP_STOP_OLD);
-    } else if (f->old_exists && f->new_exists) {
-        s->renamed_old = s->created_new = true;
-        go(s, SAGA_OP_RENAME_NEW);
-    } else if (f->old_exists) {
-        s->renamed_old = s->stopped_old = true;
-        go(s, SAGA_OP_RENAME_OLD_BACK);
+    s->renamed_old = s->stopped_old = f->old_exists;
+    if (f->old_exists && f->name_exists && !f->name_is_new) {
+        end(s, SAGA_REFUSED); /* no redeploy of ours looks like this: somebody keeps a container under that
+                                 name */
+    } else if (f->old_exists && f->name_exists) {
+        /* The engine may have started the old one again (a restart policy, a reboot): stop it in any case. */
+        s->created_new = s->renamed_new = true;
+        s->started_new = f->name_running;
+        go(s, SAGA_OP_STOP_OLD);
     } else if (f->new_exists && f->name_exists) {
         s->had_old = s->created_new = true; /* the old one has not been touched yet */
         go(s, SAGA_OP_REMOVE_NEW);
     } else if (f->new_exists) {
         s->created_new = true;
         go(s, SAGA_OP_RENAME_NEW);
+    } else if (f->old_exists) {
+        go(s, SAGA_OP_RENAME_OLD_BACK);
+    } else if (f->name_exists) {
+        resume_name(s, f);
     } else {
-        end(s, f->name_exists ? SAGA_DONE : SAGA_REFUSED);
+        end(s, SAGA_REFUSED);
     }
 }
 

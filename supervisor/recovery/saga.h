@@ -37,7 +37,7 @@ enum saga_outcome {
     SAGA_DONE,
     SAGA_REFUSED /* nothing was changed */,
     SAGA_ROLLED_BACK,
-    SAGA_STUCK, /* the way back failed too: both containers are kept, alert */
+    SAGA_STUCK, /* the way back failed too: whatever there is, is kept; alert */
     SAGA_LEFT,  /* there was no old container to go back to: the new one stays, stopped, so that its logs can
                    be read */
     SAGA_SUSPENDED /* engine gone: resume later */,
@@ -50,10 +50,11 @@ struct saga {
     bool had_old, old_was_running, renamed_old, created_new, renamed_new, started_new, stopped_old;
 };
 
-/* What is on the engine when an interrupted saga is picked up again. */
+/* What is on the engine when an interrupted saga is picked up again. Only containers that are known to be
+ * ours count: NAME.new carries the label of a redeploy, and so does NAME if name_is_new (an old container of
+ * a redeploy that ended before may carry it too: it tells something only beside NAME.old). */
 struct saga_facts {
-    bool name_exists, name_is_new /* NAME carries the generation label of the new spec */, old_exists,
-        new_exists, name_running, name_healthy;
+    bool name_exists, name_is_new, old_exists, new_exists, name_running;
 };
 
 void saga_begin(struct saga *s);
