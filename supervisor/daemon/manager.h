@@ -83,8 +83,9 @@ struct tenant {
     char cgroup_parent[160];   /* "" without slices */
     bool slice_failed;
 
-    struct op *op;             /* the action in flight; at most one */
-    sd_event_source *op_start; /* defers an action's first step out of the recovery pump */
+    struct op *op;                             /* the action in flight; at most one */
+    sd_event_source *op_start;                 /* defers an action's first step out of the recovery pump */
+    uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
     struct engine_call *limits_call;
     struct slice_call *slice_call;
     uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;

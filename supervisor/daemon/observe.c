@@ -233,7 +233,9 @@ static void on_list(struct engine *e, const struct engine_answer *a, void *userd
     {
         if (t->proxy.kind == REC_KIND_CONTAINER)
             relist_component(&t->proxy, a->body);
-        if (!t->op && has_leftover(t, a->body))
+        if (!has_leftover(t, a->body))
+            t->resume_delay_us = t->resume_after_us = 0;
+        else if (!t->op)
             op_resume_redeploy(t);
         relist_component(&t->gateway, a->body);
         if (t->child)

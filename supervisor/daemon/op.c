@@ -10,6 +10,10 @@
 #include "base/log.h"
 #include "daemon/messages.h"
 
+/* A leftover that cannot be cleared up is tried again ever more seldom: picking it up may stop and start. */
+#define RESUME_DELAY_US USEC_PER_MINUTE
+#define RESUME_DELAY_MAX_US USEC_PER_HOUR
+
 /* Our own stops and starts raise events too; they are ours for so long after the action. */
 #define OURS_AFTER_US (3 * USEC_PER_SEC)
 
@@ -137,18 +141,21 @@ static void first_step(struct op *op)
 
 void op_resume_redeploy(struct tenant *t)
 {
+    uint64_t now = manager_now(t->manager);
     struct op *op;
 
-    if (t->op)
+    if (t->op || now < t->resume_after_us)
         return;
     op = calloc(1, sizeof(*op));
     if (!op)
         return;
+    t->resume_delay_us = MIN(MAX(t->resume_delay_us * 2, RESUME_DELAY_US), RESUME_DELAY_MAX_US);
+    t->resume_after_us = now + t->resume_delay_us;
     op->tenant = t;
     op->component = &t->gateway;
     op->action =
         (struct rec_action){.type = REC_ACT_REDEPLOY, .component = t->gateway.index, .reason = "interrupted"};
-    op->started_us = manager_now(t->manager);
+    op->started_us = now;
     t->op = op;
     manager_note(t, op->component, LOG_WARNING, MESSAGE_ACTION_STARTED, "action",
         "an interrupted redeploy left %s.old or %s.new behind; picking it up", t->gateway.container_name,

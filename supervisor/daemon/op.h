@@ -32,7 +32,8 @@ struct op {
  * has been told already. */
 void op_start(struct tenant *t, const struct rec_action *a);
 /* Picks up a redeploy that was interrupted by the end of a clawsupd or of the engine: NAME.old or NAME.new
- * exists. Not an action of the core; nothing happens while an action is in flight. */
+ * exists. Not an action of the core; nothing happens while an action is in flight, or too soon after the last
+ * try. */
 void op_resume_redeploy(struct tenant *t);
 /* Forgets an op without a result: the daemon ends, or the tenant leaves. The intent stays open in the store.
  */
