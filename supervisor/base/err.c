@@ -20,7 +20,9 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 int err_prefix(struct err *e, int code, const char *fmt, ...)
 {
     char old[sizeof(e->msg)];
+    const char *const parts[] = {": ", old};
     va_list ap;
+    size_t at;
     int n;
 
     if (!e)
@@ -29,7 +31,16 @@ int err_prefix(struct err *e, int code, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg))
-        (void)snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", old);
+    if (n < 0)
+        return code;
+    /* What does not fit is cut at the end, where the detail is. */
+    at = MIN((size_t)n, sizeof(e->msg) - 1);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        size_t len = strnlen(parts[i], sizeof(e->msg) - 1 - at);
+
+        memcpy(e->msg + at, parts[i], len);
+        at += len;
+    }
+    e->msg[at] = '\0';
     return code;
 }
