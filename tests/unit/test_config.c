@@ -413,7 +413,7 @@ ParameterizedTestParameters(config, wrong_host)
     return cr_make_param_array(struct bad, bad_host, ARRAY_SIZE(bad_host));
 }
 
-ParameterizedTest(struct bad *row, config, wrong_host, .init = setup, .fini = teardown)
+ParameterizedTest(struct bad *row, config, wrong_host)
 {
     check_bad(row);
 }
@@ -423,7 +423,7 @@ ParameterizedTestParameters(config, wrong_tenant)
     return cr_make_param_array(struct bad, bad_tenant, ARRAY_SIZE(bad_tenant));
 }
 
-ParameterizedTest(struct bad *row, config, wrong_tenant, .init = setup, .fini = teardown)
+ParameterizedTest(struct bad *row, config, wrong_tenant)
 {
     check_bad(row);
 }
@@ -433,7 +433,7 @@ ParameterizedTestParameters(config, wrong_pair)
     return cr_make_param_array(struct bad, bad_pair, ARRAY_SIZE(bad_pair));
 }
 
-ParameterizedTest(struct bad *row, config, wrong_pair, .init = setup, .fini = teardown)
+ParameterizedTest(struct bad *row, config, wrong_pair)
 {
     check_bad(row);
 }
@@ -824,7 +824,7 @@ ParameterizedTestParameters(config, changes)
     return cr_make_param_array(struct change, rows, ARRAY_SIZE(rows));
 }
 
-ParameterizedTest(struct change *row, config, changes, .init = setup, .fini = teardown)
+ParameterizedTest(struct change *row, config, changes)
 {
     _cleanup_(config_freep) struct config *before = NULL, *after = NULL;
     char text[512];
@@ -853,7 +853,7 @@ ParameterizedTestParameters(config, gateway_changes)
     return cr_make_param_array(struct gateway_change, rows, ARRAY_SIZE(rows));
 }
 
-ParameterizedTest(struct gateway_change *row, config, gateway_changes, .init = setup, .fini = teardown)
+ParameterizedTest(struct gateway_change *row, config, gateway_changes)
 {
     _cleanup_(config_freep) struct config *before = NULL, *after = NULL;
     char text[512];
