@@ -48,7 +48,7 @@ CFLAGS_ALL += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 	$(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 LDFLAGS_ALL += -fsanitize=address,undefined
 else ifeq ($(FLAVOUR),coverage)
-CFLAGS_ALL += -O0 --coverage
+CFLAGS_ALL += -O0 --coverage $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 LDFLAGS_ALL += --coverage
 else ifeq ($(FLAVOUR),analyze)
 CFLAGS_ALL += -O1 -fanalyzer -Werror
@@ -238,7 +238,7 @@ install: all
 	$(call install_files,contrib/completion/_*,$(PREFIX)/share/zsh/site-functions)
 	@for f in $(wildcard contrib/completion/*.bash); do \
 		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
-	@for f in $(shell cd contrib/config 2>/dev/null && find . -name '*.conf'); do \
+	@for f in $(shell cd contrib/config 2>/dev/null && find . -type f); do \
 		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
 	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
 		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf
