@@ -22,36 +22,31 @@ static int staging_dir(const struct config *c, const char *slug, char **ret)
     return asprintf(ret, "%s/.supervisor/staging/%s", c->runtime_dir, slug) < 0 ? -ENOMEM : 0;
 }
 
-static const char *covering_root(const struct config_tenant *t, const char *source)
+static bool is_allowed(const struct config_tenant *t, const char *source)
 {
     const struct policy_list *l = &t->policy->bind_mount_from;
 
     for (size_t i = 0; i < l->n; i++)
         if (str_path_covers(l->items[i], source))
-            return l->items[i];
-    return NULL;
+            return true;
+    return false;
 }
 
-/* Opens `source` below `root`; no component below the root may be a symlink, nor the root itself. */
-static int open_source(const char *root, const char *source, struct err *e)
+/* Opens `source`; no component of it, from the host's root on, may be a symlink. Not only those below the
+ * bind root: a gateway that has its data root mounted can rename the workspace and put a link in its place.
+ */
+static int open_source(const char *source, struct err *e)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    _cleanup_close_ int rootfd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    const char *rel = source + strlen(root);
-    long fd;
+    struct open_how how = {
+        .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    long fd = syscall(SYS_openat2, AT_FDCWD, source, &how, sizeof(how));
 
-    if (rootfd < 0)
-        return err_set(e, -errno, "%s: %m", root);
-    while (*rel == '/')
-        rel++;
-    fd = syscall(SYS_openat2, rootfd, *rel ? rel : ".", &how, sizeof(how));
-    if (fd < 0) {
-        int r = errno == ELOOP || errno == EXDEV ? -EACCES : -errno;
-        return err_set(e, r,
-            r == -EACCES ? "%s leads through a symbolic link" : "%s: no such file or directory", source);
-    }
-    return (int)fd;
+    if (fd >= 0)
+        return (int)fd;
+    if (errno == ELOOP)
+        return err_set(
+            e, -EACCES, "%s leads through a symbolic link; name the directory by its real path", source);
+    return err_set(e, -errno, "%s: %m", source);
 }
 
 /* An empty directory or file of the source's kind, to be mounted on. */
@@ -88,16 +83,14 @@ int staging_add(
 {
     _cleanup_close_ int fd = -EBADF, tree = -EBADF;
     _cleanup_free_ char *dir = NULL, *path = NULL;
-    const char *root;
     struct stat st;
     int r;
 
     if (!str_is_clean_path(source))
         return err_set(e, -EACCES, "%s is not a clean absolute path", source);
-    root = covering_root(t, source);
-    if (!root)
+    if (!is_allowed(t, source))
         return err_set(e, -EACCES, "%s is not below bind_mount_from", source);
-    fd = open_source(root, source, e);
+    fd = open_source(source, e);
     if (fd < 0)
         return fd;
     if (fstat(fd, &st) < 0)

@@ -202,8 +202,10 @@ static void stage_next(struct exchange *x)
     for (; job->bind < job->model->n_binds; job->bind++) {
         const struct create_bind *b = &job->model->binds[job->bind];
 
-        /* A root itself: its parents are root's, so no link can be put in the way. */
-        if (strcmp(b->source, b->root) == 0) {
+        /* Alone, a root itself is trusted: its parents are root's, so no link can be put in the way. Under a
+         * supervisor it is staged like the rest: the data root above it is writable by the gateway, which
+         * could swap it. */
+        if (!x->proxy->control && strcmp(b->source, b->root) == 0) {
             if (create_set_staged(job->model, job->bind, b->source) < 0) {
                 exchange_failed(x, -ENOMEM);
                 return;
