@@ -192,8 +192,7 @@ static void resolve_gid(struct manager *m)
 
 static void engine_went_up(struct manager *m)
 {
-    log_notice("the engine answers: version %s, API %s", engine_server_version(m->engine),
-        engine_api_version(m->engine));
+    log_notice("the engine at %s answers", m->config->engine_socket);
     resolve_gid(m);
     limits_driver_engine_up(m);
     observe_relist(m);

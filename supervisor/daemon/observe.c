@@ -75,7 +75,7 @@ void observe_apply(struct component *c, long status, const json_t *inspect)
         image = json_string_value(json_object_get(json_object_get(inspect, "Config"), "Image"));
         (void)snprintf(c->image, sizeof(c->image), "%s", image ? image : "");
         if (f.state == DOCKER_RUNNING)
-            c->operator_stop = false;
+            c->operator_stop = c->oom = false;
         limits_driver_inspected(c, inspect);
     }
     struct rec_event ev = {.type = REC_EV_OBSERVED,
@@ -289,18 +289,20 @@ static struct component *component_of_event(struct manager *m, const struct engi
     return NULL;
 }
 
-static void on_die(struct component *c, bool oom)
+static void on_die(struct component *c, const json_t *attributes)
 {
     struct manager *m = c->tenant->manager;
     bool ours = c->tenant->op != NULL || manager_now(m) < c->ours_until_us;
     struct rec_event ev = {.type = REC_EV_EXIT,
         .tenant = c->tenant->index,
         .component = c->index,
-        .exit = {.ours = ours, .operator_stop = !ours && c->operator_stop, .oom = oom}};
+        .exit = {.ours = ours, .operator_stop = !ours && c->operator_stop, .oom = c->oom}};
 
     if (!ours) {
-        (void)snprintf(c->message, sizeof(c->message), "%s",
-            oom ? "a process in it was killed: out of memory" : "exited");
+        const char *code = json_string_value(json_object_get(attributes, "exitCode"));
+
+        (void)snprintf(c->message, sizeof(c->message), "exit code %.12s%s", code ? code : "?",
+            c->oom ? ", a process in it was killed: out of memory" : "");
         if (!c->failing_since_us)
             c->failing_since_us = manager_now(m);
     }
@@ -324,6 +326,7 @@ static void on_oom(struct component *c, const char *name)
 
     if (mt)
         mt->oom_kills++;
+    c->oom = true; /* until it runs again; comes before "die" */
     manager_note(c->tenant, c, LOG_WARNING, MESSAGE_LIMITS_OOM, "limits", "out of memory in %s", name);
 }
 
@@ -336,7 +339,7 @@ static void on_container_event(struct manager *m, const struct engine_event *ev)
     if (strcmp(ev->action, "kill") == 0)
         on_kill(c, ev->attributes);
     else if (strcmp(ev->action, "die") == 0)
-        on_die(c, false);
+        on_die(c, ev->attributes);
     else if (strcmp(ev->action, "oom") == 0)
         on_oom(c, ev->name);
     if (strcmp(ev->action, "kill") != 0 && strcmp(ev->action, "top") != 0 &&

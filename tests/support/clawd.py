@@ -18,8 +18,7 @@ from clawtest import DOCKER_CLIS, IMAGE, HttpConn, http_request, program, wait_f
 # it after two seconds.
 GATEWAY = """D=%s; [ -e $D/broken ] && exit 3; [ -e $D/crash ] && { sleep 2; exit 4; }
 mkdir -p /www; echo started >> $D/starts
-while :; do [ -e $D/unwell ] && rm -f /www/healthz || echo '{"ok":true,"status":"live"}' > /www/healthz; sleep 0.1; done &
-exec httpd -f -p 18789 -h /www"""
+while :; do [ -e $D/unwell ] && rm -f /www/healthz || { echo '{"ok":true,"status":"live"}' > /www/t; mv /www/t /www/healthz; }; sleep 0.1; done & exec httpd -f -p 18789 -h /www"""
 
 HOST = """
 runtime_dir = "%(home)s/run"; state_dir = "%(home)s/state"; engine_socket = "%(sock)s";
@@ -44,7 +43,7 @@ tenant: {
                l2 = { attempts = 1; delays = [ "500ms" ]; stable = "2s"; };
                l3 = { attempts = 1; delays = [ "500ms" ]; stable = "2s"; min_gap = "1s"; };
                backoff = { base = "500ms"; cap = "1s"; };
-               quarantine_probe = "1s"; half_open = "10m"; hold = "4s"; restarts_per_hour = 30; %(recovery)s };
+               quarantine_probe = "1s"; half_open = "10m"; hold = "4s"; restarts_per_hour = 30; restarts_per_day = 60; %(recovery)s };
 };
 """
 
@@ -82,7 +81,7 @@ class Daemon:
         self.ports.setdefault(slug, free_port())
         values = dict(slug=slug, data=data, image=IMAGE, gateway_image=IMAGE, port=self.ports[slug], proxy="",
                       proxy_health="", gateway="", health="", limits="", recovery="",
-                      command=(GATEWAY % data).replace('"', '\\"').replace("\n", "; ").replace("; exec", "; exec"))
+                      command=(GATEWAY % data).replace('"', '\\"').replace("\n", "; "))
         values.update(kw)
         if write:
             with open(self.home + "/tenants.d/%s.conf" % slug, "w") as f:
