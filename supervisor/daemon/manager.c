@@ -467,7 +467,7 @@ void manager_stop(struct manager *m)
                 (unsigned)(timeout / USEC_PER_SEC)) < 0)
             continue;
         t->op = op_free(t->op);
-        t->gateway.ours_until_us = USEC_INFINITY;
+        t->gateway.ours_until_us = INT64_MAX;
         if (engine_request(
                 m->engine, "POST", path, NULL, timeout + 15 * USEC_PER_SEC, on_gateway_stopped, m, NULL) >= 0)
             m->stops_pending++;

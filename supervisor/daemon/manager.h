@@ -52,9 +52,9 @@ struct component {
     bool facts_known;
     char image[256], address[64]; /* of the last inspect: image reference, IP on the tenant's network */
     struct engine_call *inspect_call;
-    uint64_t ours_until_us; /* exits before this moment are the result of our own action */
-    bool oom;               /* the engine told of an OOM kill since the last start */
-    bool operator_stop;     /* a stop or kill event that is not ours came since the last start */
+    int64_t ours_until_us; /* CLOCK_REALTIME: exits up to this moment are the result of our own action */
+    bool oom;              /* the engine told of an OOM kill since the last start */
+    bool operator_stop;    /* a stop or kill event that is not ours came since the last start */
 
     /* probing */
     sd_event_source *probe_timer;

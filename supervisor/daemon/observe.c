@@ -289,34 +289,40 @@ static struct component *component_of_event(struct manager *m, const struct engi
     return NULL;
 }
 
-static void on_die(struct component *c, const json_t *attributes)
+/* What we did ourselves raises events too. The engine's clock is the host's, so an event that comes in late
+ * is still known for what it is. */
+static bool is_ours(const struct component *c, const struct engine_event *ev)
+{
+    return op_touches(c->tenant->op, c) || (int64_t)(ev->time_nano / 1000) <= c->ours_until_us;
+}
+
+static void on_die(struct component *c, const struct engine_event *ev)
 {
     struct manager *m = c->tenant->manager;
-    bool ours = c->tenant->op != NULL || manager_now(m) < c->ours_until_us;
-    struct rec_event ev = {.type = REC_EV_EXIT,
+    bool ours = is_ours(c, ev);
+    struct rec_event exit = {.type = REC_EV_EXIT,
         .tenant = c->tenant->index,
         .component = c->index,
         .exit = {.ours = ours, .operator_stop = !ours && c->operator_stop, .oom = c->oom}};
 
     if (!ours) {
-        const char *code = json_string_value(json_object_get(attributes, "exitCode"));
+        const char *code = json_string_value(json_object_get(ev->attributes, "exitCode"));
 
         (void)snprintf(c->message, sizeof(c->message), "exit code %.12s%s", code ? code : "?",
             c->oom ? ", a process in it was killed: out of memory" : "");
         if (!c->failing_since_us)
             c->failing_since_us = manager_now(m);
     }
-    manager_event(m, &ev);
+    manager_event(m, &exit);
 }
 
 /* `docker stop` sends the stop signal first, and the engine reports "kill" before "die": that is how a stop
  * by a person is told from a crash. SIGKILL alone is no such intent. */
-static void on_kill(struct component *c, const json_t *attributes)
+static void on_kill(struct component *c, const struct engine_event *ev)
 {
-    const char *signal = json_string_value(json_object_get(attributes, "signal"));
+    const char *signal = json_string_value(json_object_get(ev->attributes, "signal"));
 
-    if (!c->tenant->op && manager_now(c->tenant->manager) >= c->ours_until_us && signal &&
-        strcmp(signal, "9") != 0 && strcmp(signal, "SIGKILL") != 0)
+    if (!is_ours(c, ev) && signal && strcmp(signal, "9") != 0 && strcmp(signal, "SIGKILL") != 0)
         c->operator_stop = true;
 }
 
@@ -337,9 +343,9 @@ static void on_container_event(struct manager *m, const struct engine_event *ev)
     if (!c || str_startswith(ev->action, "exec_"))
         return;
     if (strcmp(ev->action, "kill") == 0)
-        on_kill(c, ev->attributes);
+        on_kill(c, ev);
     else if (strcmp(ev->action, "die") == 0)
-        on_die(c, ev->attributes);
+        on_die(c, ev);
     else if (strcmp(ev->action, "oom") == 0)
         on_oom(c, ev->name);
     if (strcmp(ev->action, "kill") != 0 && strcmp(ev->action, "top") != 0 &&

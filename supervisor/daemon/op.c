@@ -14,9 +14,6 @@
 #define RESUME_DELAY_US USEC_PER_MINUTE
 #define RESUME_DELAY_MAX_US USEC_PER_HOUR
 
-/* Our own stops and starts raise events too; they are ours for so long after the action. */
-#define OURS_AFTER_US (3 * USEC_PER_SEC)
-
 uint64_t op_stop_deadline(const struct op *op)
 {
     return op->tenant->config->gateway.stop_timeout_us + 15 * USEC_PER_SEC;
@@ -25,6 +22,12 @@ uint64_t op_stop_deadline(const struct op *op)
 const char *op_cgroup_parent(const struct op *op)
 {
     return op->tenant->cgroup_parent;
+}
+
+bool op_touches(const struct op *op, const struct component *c)
+{
+    return op && (op->component == c || op->action.type == REC_ACT_RESTART_ALL ||
+                     op->action.type == REC_ACT_REDEPLOY);
 }
 
 struct op *op_free(struct op *op)
@@ -48,7 +51,7 @@ void op_finish(struct op *op, enum rec_done result, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     if (op->component && op->component->kind == REC_KIND_CONTAINER)
-        op->component->ours_until_us = manager_now(t->manager) + OURS_AFTER_US;
+        op->component->ours_until_us = realtime_now();
     if (result != REC_DONE_OK && op->component)
         (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
     manager_action_done(t, result, text);

@@ -39,6 +39,9 @@ void op_resume_redeploy(struct tenant *t);
  */
 struct op *op_free(struct op *op);
 
+/* True while `op` (may be NULL) stops or starts the component. */
+bool op_touches(const struct op *op, const struct component *c);
+
 /* ---- for the chains */
 /* Issues a request; `fn` gets the answer if the engine gave one, otherwise the op ends with
  * REC_DONE_ENGINE_GONE. */
