@@ -53,22 +53,21 @@ bool component_good(const struct component *c)
 }
 
 /* Up or down as people see it; a change too often is flapping. */
-static void set_up(struct step *x, struct component *c, bool up)
+void component_set_up(struct step *x, struct component *c, bool up)
 {
+    bool expected = c->asked || (up && !c->ever_up);
+
     if (c->up == up)
         return;
     c->up = up;
     c->asked = false;
-    if (up && !c->ever_up) {
-        c->ever_up = true; /* coming up for the first time is no change */
-        return;
-    }
-    if (flap_note(c, x->now_us))
+    c->ever_up = c->ever_up || up;
+    if (!expected && flap_note(c, x->now_us))
         component_emit(x, c, REC_ACT_ALERT, c->level, "flapping");
 }
 
 /* Forgets what probes said: they speak of what was there before. */
-static void void_probes(struct step *x, struct component *c)
+void component_void_probes(struct step *x, struct component *c)
 {
     c->fails = c->oks = 0;
     c->seen_ok = false;
@@ -79,7 +78,7 @@ void component_failed(struct step *x, struct component *c, bool hard, const char
 {
     c->oks = 0;
     c->seen_ok = c->asked = false;
-    set_up(x, c, false);
+    component_set_up(x, c, false);
     host_canary(x, c, false);
     if (c->p.kind == REC_KIND_PROXY)
         ladder_proxy(x, c, hard && c->presence != REC_RUNNING, reason);
@@ -89,14 +88,14 @@ void component_failed(struct step *x, struct component *c, bool hard, const char
 
 void component_starting(struct step *x, struct component *c, const char *reason)
 {
-    void_probes(x, c);
+    component_void_probes(x, c);
     component_enter(x, c, REC_STARTING, reason);
     c->deadline_us = time_add(x->now_us, c->p.start_deadline_us);
 }
 
 void component_verifying(struct step *x, struct component *c, enum rec_level level, const char *reason)
 {
-    void_probes(x, c);
+    component_void_probes(x, c);
     component_enter(x, c, REC_VERIFYING, reason);
     c->stable_us = ladder_rung(&c->t->p, level)->stable_us;
     c->deadline_us = time_add(x->now_us, c->p.start_deadline_us);
@@ -169,7 +168,7 @@ static void starting_ok(struct step *x, struct component *c)
     count_ok(c);
     if (c->oks < c->p.rise)
         return;
-    set_up(x, c, true);
+    component_set_up(x, c, true);
     enter_healthy(x, c, "probes good");
 }
 
@@ -187,7 +186,7 @@ static void verifying_ok(struct step *x, struct component *c)
 {
     count_ok(c);
     if (c->oks >= c->p.rise && !c->up) {
-        set_up(x, c, true);
+        component_set_up(x, c, true);
         c->deadline_us = time_add(x->now_us, c->stable_us);
     }
     if (c->up && c->deadline_us <= x->now_us)
@@ -226,7 +225,7 @@ static void suspect_fail(struct step *x, struct component *c)
 }
 
 /* Came back before the next attempt: that attempt is put off, with its time kept. */
-static void put_off(struct component *c)
+void component_put_off(struct component *c)
 {
     if (!c->plan.set || c->plan.type == REC_ACT_BRING_UP || !c->plan.counted)
         return;
@@ -242,7 +241,7 @@ static void backoff_ok(struct step *x, struct component *c)
     count_ok(c);
     if (c->oks < c->p.rise)
         return;
-    put_off(c);
+    component_put_off(c);
     oks = c->oks;
     component_verifying(x, c, MAX(c->level, REC_L1), "came back by itself");
     c->oks = oks - 1;
@@ -275,134 +274,12 @@ static void held_ok(struct step *x, struct component *c)
         component_starting(x, c, "started by somebody during the hold");
 }
 
-/* ---- what was seen */
-static void adopt(struct step *x, struct component *c)
-{
-    component_starting(x, c, "found running");
-}
-
-static void bring_up(struct step *x, struct component *c)
-{
-    void_probes(x, c);
-    set_up(x, c, false);
-    if (c->p.kind == REC_KIND_PROXY && c->state != REC_UNKNOWN)
-        ladder_proxy(x, c, true, "gone");
-    else
-        ladder_bring_up(x, c, c->presence == REC_MISSING ? "container is missing" : "container is stopped");
-}
-
-static void died(struct step *x, struct component *c)
-{
-    if (c->presence != REC_MISSING)
-        c->presence = REC_STOPPED;
-    void_probes(x, c);
-    component_failed(x, c, true, x->oom ? "killed for lack of memory" : "exited");
-}
-
-static void gone(struct step *x, struct component *c)
-{
-    host_canary(x, c, false);
-    bring_up(x, c);
-}
-
-static void first_exit(struct step *x, struct component *c)
-{
-    c->presence = REC_STOPPED;
-    bring_up(x, c);
-}
-
-static void hold(struct step *x, struct component *c)
-{
-    if (c->p.kind == REC_KIND_PROXY) {
-        died(x, c);
-        return;
-    }
-    c->presence = REC_STOPPED;
-    void_probes(x, c);
-    c->up = false; /* a stop on purpose is no flapping */
-    component_enter(x, c, REC_HELD, "stopped by an operator");
-    c->deadline_us = time_add(x->now_us, c->t->p.hold_us);
-}
-
-static void held_running(struct step *x, struct component *c)
-{
-    component_starting(x, c, "started by somebody during the hold");
-}
-
+/* ---- deadlines */
 static void hold_over(struct step *x, struct component *c)
 {
     component_unhold(x, c, "hold is over");
 }
 
-static void backoff_running(struct step *x, struct component *c)
-{
-    bool was_bring_up = c->plan.type == REC_ACT_BRING_UP;
-
-    if (x->was != REC_STOPPED && x->was != REC_MISSING)
-        return; /* it has been running all along, and failing */
-    put_off(c);
-    if (was_bring_up)
-        component_starting(x, c, "started by somebody");
-    else
-        component_verifying(x, c, MAX(c->level, REC_L1), "started by somebody");
-}
-
-static void backoff_missing(struct step *x, struct component *c)
-{
-    bool half_open = c->plan.half_open;
-
-    if (c->plan.type == REC_ACT_BRING_UP)
-        return;
-    bring_up(x, c);
-    c->plan.half_open = half_open;
-}
-
-static void backoff_died(struct step *x, struct component *c)
-{
-    if (c->presence != REC_MISSING)
-        c->presence = REC_STOPPED;
-    void_probes(x, c);
-    /* A hung proxy waits its turn; a dead one does not. */
-    if (c->p.kind == REC_KIND_PROXY && !c->plan.urgent)
-        component_failed(x, c, true, "exited");
-    c->plan.hard = true;
-}
-
-static void recovering_died(struct step *x, struct component *c)
-{
-    (void)x;
-    c->died = true;
-}
-
-static void quarantined_died(struct step *x, struct component *c)
-{
-    if (c->presence != REC_MISSING)
-        c->presence = REC_STOPPED;
-    void_probes(x, c);
-}
-
-static void engine_restarted(struct step *x, struct component *c)
-{
-    ladder_charge_engine(x, c);
-    void_probes(x, c);
-    set_up(x, c, false);
-    if (c->tries[REC_L1] < c->t->p.l1.attempts && budget_restart_ok(c, x->now_us) && !c->quarantined)
-        component_verifying(x, c, REC_L1, "restarted by the engine");
-    else
-        component_failed(x, c, true, "restarted again and again by the engine");
-}
-
-static void backoff_engine_restarted(struct step *x, struct component *c)
-{
-    ladder_charge_engine(x, c);
-    void_probes(x, c);
-    if (c->plan.type == REC_ACT_BRING_UP || c->plan.half_open || !c->plan.counted)
-        return;
-    if (c->level > c->plan.level || c->tries[c->plan.level] >= ladder_rung(&c->t->p, c->plan.level)->attempts)
-        component_failed(x, c, true, "restarted again and again by the engine");
-}
-
-/* ---- deadlines */
 /* While the host is frozen, or just woke up, a deadline says nothing about the component. */
 static bool deadline_put_off(struct step *x, struct component *c)
 {
@@ -473,13 +350,13 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
         {
             [IN_OK] = first_probe_ok,
             [IN_FAIL] = first_probe_fail,
-            [IN_RUNNING] = adopt,
-            [IN_MISSING] = bring_up,
-            [IN_STOPPED] = bring_up,
-            [IN_ODD] = adopt,
+            [IN_RUNNING] = seen_running,
+            [IN_MISSING] = seen_absent,
+            [IN_STOPPED] = seen_absent,
+            [IN_ODD] = seen_running,
             [IN_ENGINE_RESTARTED] = ladder_charge_engine,
-            [IN_EXIT] = first_exit,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_EXIT] = seen_first_exit,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -492,12 +369,12 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_OK] = starting_ok,
             [IN_FAIL] = starting_fail,
             [IN_RUNNING] = ignore,
-            [IN_MISSING] = gone,
-            [IN_STOPPED] = died,
+            [IN_MISSING] = seen_gone,
+            [IN_STOPPED] = seen_dead,
             [IN_ODD] = ignore,
-            [IN_ENGINE_RESTARTED] = engine_restarted,
-            [IN_EXIT] = died,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_ENGINE_RESTARTED] = seen_engine_restarted,
+            [IN_EXIT] = seen_dead,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -510,12 +387,12 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_OK] = healthy_ok,
             [IN_FAIL] = healthy_fail,
             [IN_RUNNING] = ignore,
-            [IN_MISSING] = gone,
-            [IN_STOPPED] = died,
+            [IN_MISSING] = seen_gone,
+            [IN_STOPPED] = seen_dead,
             [IN_ODD] = ignore, /* paused: the probes decide */
-            [IN_ENGINE_RESTARTED] = engine_restarted,
-            [IN_EXIT] = died,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_ENGINE_RESTARTED] = seen_engine_restarted,
+            [IN_EXIT] = seen_dead,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -528,12 +405,12 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_OK] = suspect_ok,
             [IN_FAIL] = suspect_fail,
             [IN_RUNNING] = ignore,
-            [IN_MISSING] = gone,
-            [IN_STOPPED] = died,
+            [IN_MISSING] = seen_gone,
+            [IN_STOPPED] = seen_dead,
             [IN_ODD] = ignore,
-            [IN_ENGINE_RESTARTED] = engine_restarted,
-            [IN_EXIT] = died,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_ENGINE_RESTARTED] = seen_engine_restarted,
+            [IN_EXIT] = seen_dead,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -545,13 +422,13 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
         {
             [IN_OK] = backoff_ok,
             [IN_FAIL] = note_fail,
-            [IN_RUNNING] = backoff_running,
-            [IN_MISSING] = backoff_missing,
-            [IN_STOPPED] = backoff_died,
+            [IN_RUNNING] = seen_running_in_backoff,
+            [IN_MISSING] = seen_missing_in_backoff,
+            [IN_STOPPED] = seen_dead_in_backoff,
             [IN_ODD] = ignore,
-            [IN_ENGINE_RESTARTED] = backoff_engine_restarted,
-            [IN_EXIT] = backoff_died,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_ENGINE_RESTARTED] = seen_engine_restarted_in_backoff,
+            [IN_EXIT] = seen_dead_in_backoff,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -569,7 +446,7 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_STOPPED] = ignore,
             [IN_ODD] = ignore,
             [IN_ENGINE_RESTARTED] = ladder_charge_engine,
-            [IN_EXIT] = recovering_died,
+            [IN_EXIT] = seen_dead_in_action,
             [IN_STOPPED_BY_OPERATOR] = ignore,
             [IN_DONE_OK] = done_ok,
             [IN_DONE_FAILED] = done_failed,
@@ -583,12 +460,12 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_OK] = verifying_ok,
             [IN_FAIL] = starting_fail,
             [IN_RUNNING] = ignore,
-            [IN_MISSING] = gone,
-            [IN_STOPPED] = died,
+            [IN_MISSING] = seen_gone,
+            [IN_STOPPED] = seen_dead,
             [IN_ODD] = ignore,
-            [IN_ENGINE_RESTARTED] = engine_restarted,
-            [IN_EXIT] = died,
-            [IN_STOPPED_BY_OPERATOR] = hold,
+            [IN_ENGINE_RESTARTED] = seen_engine_restarted,
+            [IN_EXIT] = seen_dead,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -602,11 +479,11 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_FAIL] = note_fail,
             [IN_RUNNING] = ignore, /* probes decide */
             [IN_MISSING] = ignore,
-            [IN_STOPPED] = quarantined_died,
+            [IN_STOPPED] = seen_dead_in_quarantine,
             [IN_ODD] = ignore,
             [IN_ENGINE_RESTARTED] = ladder_charge_engine,
-            [IN_EXIT] = quarantined_died,
-            [IN_STOPPED_BY_OPERATOR] = quarantined_died,
+            [IN_EXIT] = seen_dead_in_quarantine,
+            [IN_STOPPED_BY_OPERATOR] = seen_dead_in_quarantine,
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,
@@ -618,7 +495,7 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
         {
             [IN_OK] = held_ok,
             [IN_FAIL] = note_fail,
-            [IN_RUNNING] = held_running,
+            [IN_RUNNING] = seen_running_in_hold,
             [IN_MISSING] = ignore,
             [IN_STOPPED] = ignore,
             [IN_ODD] = ignore,

@@ -18,7 +18,7 @@ enum {
 
 static const unsigned gates[_QUEUE_MAX] = {
     [QUEUE_FIRST_BRING_UP] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE,
-    [QUEUE_BRING_UP] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_MASS | GATE_TOKENS,
+    [QUEUE_START_AGAIN] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_MASS | GATE_TOKENS,
     [QUEUE_RESTART] =
         GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_OBSERVE | GATE_MASS | GATE_TOKENS,
     [QUEUE_REDEPLOY] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_OBSERVE | GATE_MASS |
@@ -251,8 +251,11 @@ enum queue host_queue_of(const struct component *c, const struct plan *p)
         return p->type == REC_ACT_REDEPLOY ? QUEUE_OP_REDEPLOY : QUEUE_OP_RESTART;
     if (p->type == REC_ACT_REDEPLOY)
         return QUEUE_REDEPLOY;
-    if (p->type == REC_ACT_BRING_UP)
-        return c->ever_up ? QUEUE_BRING_UP : QUEUE_FIRST_BRING_UP;
+    if (p->type == REC_ACT_BRING_UP && !c->ever_up)
+        return QUEUE_FIRST_BRING_UP;
+    /* Starting what is down disturbs nothing that works: the observe-only window is not for it. */
+    if (p->type == REC_ACT_BRING_UP || (p->type == REC_ACT_RESTART && c->presence == REC_STOPPED))
+        return QUEUE_START_AGAIN;
     return QUEUE_RESTART;
 }
 
@@ -317,10 +320,10 @@ void host_drain(struct step *x)
             r->more = true;
             return;
         }
-        if (p)
-            tenant_start(x, c, p);
-        else
+        if (!p)
             host_dequeue(r, c);
+        else if (tenant_still_open(x, c, p))
+            tenant_start(x, c, p);
         tenant_settle(x, c->t);
     }
 }

@@ -37,7 +37,7 @@ bool ladder_is_top(const struct component *c)
     return true;
 }
 
-static bool rung_in_budget(const struct step *x, const struct component *c, enum rec_level level)
+bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_level level)
 {
     if (c->allow_one)
         return true;
@@ -60,7 +60,7 @@ static bool rung_open(struct step *x, struct component *c, enum rec_level level)
         for (uint32_t i = 0; i < c->t->n; i++)
             if (c->t->c[i] != c && c->t->c[i]->quarantined)
                 return false;
-    if (rung_in_budget(x, c, level))
+    if (ladder_in_budget(x, c, level))
         return true;
     x->r->suppressed[GUARD_BUDGET]++;
     return false;

@@ -152,7 +152,7 @@ int recovery_add_component(
 
     if (!t)
         return -ENOENT;
-    if (t->n == REC_COMPONENTS_MAX)
+    if (t->n == RECOVERY_COMPONENTS_MAX)
         return -E2BIG;
     for (uint32_t i = 0; i < t->n; i++)
         if (strncmp(t->c[i]->name, p->name, REC_NAME_MAX - 1) == 0)

@@ -146,6 +146,28 @@ struct rec_component_params {
     uint32_t after; /* bit mask of components of the same tenant that must be healthy first */
 };
 
+/* What a driver and a test can rely on, beyond the design:
+ * - A tenant has one action at a time, and a RESTART_ALL holds all its components. The relaunch of a dead
+ * embedded proxy is beside that: it takes no slot, token or in-flight place and waits for no guard but
+ * `pause`.
+ * - Every action with an id gets exactly one DONE, on the component it names; DONE with any other id is
+ * ignored.
+ * - The budgets bound the ladder (a rung without budget is exhausted); operator verbs, the engine's own
+ * restarts, proxy relaunches and the half-open trial are counted in them but not bounded by them. REFUSED and
+ * ENGINE_GONE are taken out of them again; FAILED and ROLLED_BACK stay.
+ * - L3 is for the component that no other one of its tenant names in `after` (the gateway). Others go from L2
+ * to L4.
+ * - The delay of an attempt counts from the failure that planned it. A spell of good probes puts the attempt
+ * off, but until the component is verified it does not start the delay anew.
+ * - Bring-up has no rung: backoff for ever while REFUSED; as often FAILED as the ladder has attempts:
+ * quarantine. The first bring-up of a component in this process waits neither for the observe-only window nor
+ * for mass failure.
+ * - Operator restart and redeploy wait for the engine, the dependencies, the tenant and the in-flight limits
+ * only.
+ * - Quarantine ends by release, by a verified trial, or by `rise` good probes that stay good for the L3
+ * period. A quarantined embedded proxy is tried every quarantine_probe_us.
+ */
+#define RECOVERY_COMPONENTS_MAX 8 /* per tenant */
 struct recovery;
 
 /* `starts_recent`: how often the daemon started within safe_window_us, this time included. NULL: out of
@@ -154,7 +176,8 @@ struct recovery *recovery_new(const struct recovery_host_params *p, uint32_t sta
 struct recovery *recovery_free(struct recovery *r);
 DEFINE_CLEANUP(struct recovery *, recovery_free)
 
-/* Indices are stable until removed, and re-used after that. -ENOMEM, -EEXIST, -ENOENT, -E2BIG. */
+/* Indices are stable until removed, and re-used after that. -ENOMEM, -EEXIST (slug, name), -ENOENT, -E2BIG.
+ * An action in flight of a removed tenant gives its place back at once; its DONE is ignored. */
 int recovery_add_tenant(
     struct recovery *r, const char *slug, const struct recovery_params *p, uint32_t *ret_tenant);
 int recovery_add_component(
@@ -166,7 +189,9 @@ int recovery_set_component_params(
     struct recovery *r, uint32_t tenant, uint32_t component, const struct rec_component_params *p);
 void recovery_set_host_params(struct recovery *r, const struct recovery_host_params *p);
 
-/* Budgets, quarantine and holds that survived in the store; before the first step. `age_us`: how long ago. */
+/* Budgets, quarantine and holds that survived in the store; after the components were added and before the
+ * first step, oldest action first, without those that were REFUSED or lost to the engine. `age_us`: how long
+ * ago. */
 int recovery_restore_action(struct recovery *r, uint32_t tenant, uint32_t component,
     enum rec_action_type type, enum rec_level level, uint64_t age_us, uint64_t now_us);
 int recovery_restore_quarantine(struct recovery *r, uint32_t tenant, uint64_t age_us, uint64_t now_us);

@@ -4,7 +4,6 @@
 
 #include "recovery/recovery.h"
 
-#define REC_COMPONENTS_MAX 8
 #define REC_HISTORY_MAX 64
 #define REC_CHANGES_MAX 16
 #define REC_NAME_MAX 32
@@ -58,7 +57,7 @@ enum guard {
 /* Actions wait in one queue per set of host guards that applies to them (host.c). */
 enum queue {
     QUEUE_FIRST_BRING_UP,
-    QUEUE_BRING_UP,
+    QUEUE_START_AGAIN,
     QUEUE_RESTART,
     QUEUE_REDEPLOY,
     QUEUE_OP_RESTART,
@@ -144,7 +143,7 @@ struct rec_tenant {
     char slug[SLUG_MAX + 1];
     uint32_t index;
     struct recovery_params p;
-    struct component *c[REC_COMPONENTS_MAX]; /* owned */
+    struct component *c[RECOVERY_COMPONENTS_MAX]; /* owned */
     uint32_t n;
     uint64_t pause_until_us;
     uint64_t quarantine_since_us;
@@ -236,6 +235,7 @@ uint64_t ladder_backoff(const struct recovery_params *p, uint32_t n);
 const struct recovery_rung *ladder_rung(const struct recovery_params *p, enum rec_level level);
 /* Is this the component that a redeploy makes anew? */
 bool ladder_is_top(const struct component *c);
+bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_level level);
 /* Plans what comes next after a failure (state BACKOFF), or quarantines. */
 void ladder_plan(struct step *x, struct component *c, bool hard, const char *reason);
 void ladder_bring_up(struct step *x, struct component *c, const char *reason);
@@ -261,6 +261,29 @@ void component_unhold(struct step *x, struct component *c, const char *reason);
 void component_emit(
     struct step *x, struct component *c, enum rec_action_type type, enum rec_level level, const char *reason);
 
+/* Up or down as people see it; a change too often is flapping. */
+void component_set_up(struct step *x, struct component *c, bool up);
+/* Forgets what probes said: they speak of what was there before. */
+void component_void_probes(struct step *x, struct component *c);
+/* It came back before the next attempt: that attempt is put off, with its time kept. */
+void component_put_off(struct component *c);
+
+/* ---- seen.c: handlers of the table */
+void seen_running(struct step *x, struct component *c);
+void seen_absent(struct step *x, struct component *c);
+void seen_dead(struct step *x, struct component *c);
+void seen_gone(struct step *x, struct component *c);
+void seen_first_exit(struct step *x, struct component *c);
+void seen_stopped_on_purpose(struct step *x, struct component *c);
+void seen_running_in_hold(struct step *x, struct component *c);
+void seen_running_in_backoff(struct step *x, struct component *c);
+void seen_missing_in_backoff(struct step *x, struct component *c);
+void seen_dead_in_backoff(struct step *x, struct component *c);
+void seen_dead_in_action(struct step *x, struct component *c);
+void seen_dead_in_quarantine(struct step *x, struct component *c);
+void seen_engine_restarted(struct step *x, struct component *c);
+void seen_engine_restarted_in_backoff(struct step *x, struct component *c);
+
 /* ---- outcome.c: what becomes of a component when its action is over (x->act) */
 void done_ok(struct step *x, struct component *c);
 void done_failed(struct step *x, struct component *c);
@@ -276,6 +299,7 @@ enum guard tenant_guard(
     const struct component *c, const struct plan *p, uint64_t now_us, uint64_t *ret_until);
 struct plan *tenant_plan(
     struct component *c); /* the one that is tried: the operator's before ours, or NULL */
+bool tenant_still_open(struct step *x, struct component *c, const struct plan *p);
 void tenant_settle(struct step *x, struct rec_tenant *t);
 void tenant_rearm(struct step *x, struct rec_tenant *t);
 void tenant_timer(struct step *x, struct rec_tenant *t);

@@ -68,6 +68,17 @@ struct plan *tenant_plan(struct component *c)
     return c->plan.set ? &c->plan : NULL;
 }
 
+/* Between the plan and its time something else may have used the budget up. */
+bool tenant_still_open(struct step *x, struct component *c, const struct plan *p)
+{
+    if (p->op || !p->counted || p->type == REC_ACT_BRING_UP || c->p.kind == REC_KIND_PROXY ||
+        ladder_in_budget(x, c, p->level))
+        return true;
+    host_dequeue(x->r, c);
+    ladder_plan(x, c, p->hard, c->reason);
+    return false;
+}
+
 /* Moves a due plan into its queue, or starts it when nothing may hold it back. */
 static void try_plan(struct step *x, struct component *c)
 {
@@ -80,6 +91,11 @@ static void try_plan(struct step *x, struct component *c)
         if (c->queued)
             host_dequeue(x->r, c);
         return;
+    }
+    if (!tenant_still_open(x, c, p)) {
+        p = tenant_plan(c);
+        if (!p || p->due_us > x->now_us)
+            return;
     }
     g = tenant_guard(c, p, x->now_us, &until);
     if (g != GUARD_NONE) {
@@ -149,7 +165,7 @@ void tenant_settle(struct step *x, struct rec_tenant *t)
 
 bool step_has_room(const struct step *x)
 {
-    return x->out->n + REC_COMPONENTS_MAX * REC_OUTPUTS_PER_COMPONENT <= REC_ACTIONS_MAX;
+    return x->out->n + RECOVERY_COMPONENTS_MAX * REC_OUTPUTS_PER_COMPONENT <= REC_ACTIONS_MAX;
 }
 
 void tenant_timer(struct step *x, struct rec_tenant *t)
@@ -196,6 +212,7 @@ static void take_component(struct step *x, struct component *c, const struct pla
     component_enter(x, c, REC_RECOVERING, p->reason);
     c->canary = canary && owner;
     c->died = false;
+    c->up = false;
     c->asked = p->op;
     c->fails = c->oks = 0;
     c->act.id = id;

@@ -5,6 +5,7 @@
 #include "recovery/recovery.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
