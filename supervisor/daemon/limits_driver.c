@@ -14,6 +14,7 @@
 #include "limits/slice.h"
 
 #define INFO_TIMEOUT_US (10 * USEC_PER_SEC)
+#define CHECK_PERIOD_US (5 * USEC_PER_SEC)
 #define UPDATE_TIMEOUT_US (20 * USEC_PER_SEC)
 
 static struct limits_want want_of(const struct config_limits *l)
@@ -74,6 +75,8 @@ void limits_driver_engine_up(struct manager *m)
         (void)engine_request(m->engine, "GET", "/info", NULL, INFO_TIMEOUT_US, on_info, m, &m->info_call);
 }
 
+static int on_check_timer(sd_event_source *s, uint64_t usec, void *userdata);
+
 int limits_driver_start(struct manager *m)
 {
     int r;
@@ -84,13 +87,20 @@ int limits_driver_start(struct manager *m)
     r = limits_host_detect("", NULL, m->host);
     if (r < 0)
         return r;
-    return m->host->systemd && m->host->bus ? slice_bus_new(m->event, &m->slices) : 0;
+    if (!m->host->systemd || !m->host->bus)
+        return 0;
+    r = slice_bus_new(m->event, &m->slices);
+    if (r < 0)
+        return r;
+    return sd_event_add_time(
+        m->event, &m->limits_timer, CLOCK_MONOTONIC, manager_now(m) + CHECK_PERIOD_US, 0, on_check_timer, m);
 }
 
 void limits_driver_stop(struct manager *m)
 {
     engine_call_cancel(m->info_call);
     m->info_call = NULL;
+    m->limits_timer = sd_event_source_disable_unref(m->limits_timer);
     m->slices = slice_bus_free(m->slices);
     free(m->host);
     m->host = NULL;
@@ -196,6 +206,42 @@ void limits_driver_inspected(struct component *c, const json_t *inspect)
         return;
     (void)engine_request(
         t->manager->engine, "POST", path, d.update, UPDATE_TIMEOUT_US, on_update, t, &t->limits_call);
+}
+
+/* Somebody's `systemctl set-property` on a tenant's slice is found within one period and put right. */
+static void check_slice(struct tenant *t)
+{
+    struct manager *m = t->manager;
+    struct limits_want w = want_of(&t->config->limits);
+    struct cgroup_sample s = {0};
+    char unit[160], dir[512], text[256];
+
+    str_slice_name(unit, sizeof(unit), t->slug);
+    if (t->slice_call || cgroup_slice_dir(m->host, unit, dir, sizeof(dir)) < 0)
+        return;
+    if (cgroup_read(dir, &s) < 0)
+        (void)snprintf(text, sizeof(text), "the slice is gone");
+    else if (drift_sample(&s, &w, text, sizeof(text)) <= 0)
+        return;
+    if (!t->slice_failed) /* one that cannot be put right is not told every period */
+        manager_note(t, NULL, LOG_WARNING, MESSAGE_LIMITS_DRIFT, "limits",
+            "the slice's limits drifted, putting them right: %s", text);
+    t->drift_repairs++;
+    limits_driver_apply(t);
+}
+
+static int on_check_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    struct manager *m = userdata;
+    struct tenant *t, *next;
+
+    (void)usec;
+    if (m->host->level == LIMITS_SLICE && m->slices)
+        HASH_ITER(hh, m->tenants, t, next)
+    check_slice(t);
+    (void)sd_event_source_set_time(s, manager_now(m) + CHECK_PERIOD_US);
+    (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- usage */

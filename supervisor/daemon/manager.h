@@ -122,7 +122,7 @@ struct manager {
     size_t n_by_index;
 
     sd_event_source *tick, *engine_timer, *relist_timer, *metrics_timer, *metrics_soon, *lag_timer,
-        *watchdog_timer;
+        *watchdog_timer, *limits_timer;
     sd_event_source *sigterm, *sigint, *sighup;
     struct engine_call *engine_ping, *list_call, *info_call;
     bool engine_up, engine_ever_up, engine_known;

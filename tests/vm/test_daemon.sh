@@ -1,0 +1,18 @@
+#!/bin/bash
+# test_daemon.sh: clawsupd as `make install` installs it, under systemd on cgroup v2 with a real engine: the unit, the slice,
+# the tenant's limits in force, restart of the daemon, of the engine, the watchdog.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+nice make -s all
+payload=$(mktemp -d) out=$(mktemp -d)
+trap 'rm -rf "$payload" "$out"' EXIT
+nice make -s install DESTDIR="$payload/root" >/dev/null
+rm -rf "$payload/root/usr/share/man" "$payload/root/usr/share/doc"
+strip "$payload"/root/usr/*bin/* "$payload"/root/usr/libexec/clawsup/*
+cp tests/vm/daemon/run.sh "$payload"
+tests/vm/vm run "$payload" "$out" "${1:-400}" || {
+	status=$?
+	grep -a clawsup "$out/journal.txt" 2>/dev/null | tail -150 >&2 || :
+	exit $status
+}
