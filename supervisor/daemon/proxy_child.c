@@ -245,6 +245,12 @@ static _Noreturn void child_exec(const struct launch *l)
     from[n++] = l->listener;
     for (size_t i = 0; i < l->n_clients; i++)
         from[n++] = l->clients[i];
+    /* The supervisor's own protection from the OOM killer is not the proxies'. */
+    program = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (program >= 0) {
+        (void)!write(program, "0", 1);
+        (void)close(program);
+    }
     (void)setsid(); /* the proxy outlives a ^C on the daemon's terminal, and the daemon itself */
     for (size_t i = 0; i < n; i++) {
         from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_SPARE);
