@@ -353,6 +353,8 @@ static int read_sidecar(struct settings *s, char *const *env, struct err *e)
     s->policy = policy_new(tenant);
     if (!s->policy || set_listen(s, DEFAULT_LISTEN) < 0)
         return err_set(e, -ENOMEM, "out of memory");
+    /* What nobody has switched on is off. */
+    s->policy->allow_start = s->policy->allow_stop = s->policy->allow_restart = s->policy->allow_exec = false;
     r = read_environment(s, env, e);
     if (r < 0)
         return r;

@@ -17,6 +17,7 @@ class Relay:
         self.seen = []  # bytes of each connection, as the proxy wrote them
         self.answer = None  # a test's function(request bytes) -> bytes to answer instead, or None
         self.listener = None
+        self.live = set()
         self.open()
 
     def open(self):
@@ -31,9 +32,21 @@ class Relay:
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        os.unlink(self.path)
+        if self.listener:
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+            self.listener = None
+            os.unlink(self.path)
+
+    def cut(self):
+        """Breaks every connection, as an engine that ends does."""
+        with self.lock:
+            live = list(self.live)
+        for s in live:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def accept(self, listener):
         while True:
@@ -62,10 +75,14 @@ class Relay:
         except OSError:
             c.close()
             return
+        with self.lock:
+            self.live |= {c, e}
         back = threading.Thread(target=self.copy, args=(e, c, None), daemon=True)
         back.start()
         self.copy(c, e, index)
         back.join()
+        with self.lock:
+            self.live -= {c, e}
         c.close()
         e.close()
 
