@@ -433,7 +433,7 @@ int manager_start(struct manager *m, struct err *e)
         0) /* what an action of the former clawsupd did is found out by inspection, never by doing it again */
         manager_store_result(m,
             store_close_intents(
-                m->store, realtime_now(), (int)REC_DONE_ENGINE_GONE, "clawsupd ended meanwhile", e),
+                m->store, realtime_now(), (int)REC_DONE_FAILED, "clawsupd ended meanwhile", e),
             e);
     return r;
 }

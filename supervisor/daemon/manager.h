@@ -84,7 +84,8 @@ struct tenant {
     char cgroup_parent[160];   /* "" without slices */
     bool slice_failed;
 
-    struct op *op;                             /* the action in flight; at most one */
+    struct op *op;       /* the action in flight; at most one */
+    struct op *relaunch; /* of a proxy that died while `op` is under way: the core does not let it wait */
     sd_event_source *op_start;                 /* defers an action's first step out of the recovery pump */
     uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
     struct engine_call *limits_call;
@@ -168,8 +169,8 @@ uint64_t manager_stretch(const struct manager *m, uint64_t timeout_us);
 /* Fills in the jitter, steps the core and performs what it returns. Never call it from inside an action's
  * start. */
 void manager_event(struct manager *m, struct rec_event *ev);
-/* Reports an action's end to the core and to the store. `text` is for people. */
-void manager_action_done(struct tenant *t, enum rec_done result, const char *text);
+/* Reports an action's end to the core and to the store, and frees it. `text` is for people. */
+void manager_action_done(struct op *op, enum rec_done result, const char *text);
 /* Writes the store's event log and the journal. `c` may be NULL. */
 void manager_note(struct tenant *t, struct component *c, int priority, const char *message_id,
     const char *kind, const char *fmt, ...) _printf_(6, 7);

@@ -54,7 +54,7 @@ void op_finish(struct op *op, enum rec_done result, const char *fmt, ...)
         op->component->ours_until_us = realtime_now();
     if (result != REC_DONE_OK && op->component)
         (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
-    manager_action_done(t, result, text);
+    manager_action_done(op, result, text);
     if (t->gateway.kind == REC_KIND_CONTAINER && t->manager->engine_up)
         observe_inspect(&t->gateway);
 }
@@ -169,11 +169,14 @@ void op_resume_redeploy(struct tenant *t)
 void op_start(struct tenant *t, const struct rec_action *a)
 {
     struct manager *m = t->manager;
+    struct component *c = tenant_component(t, a->component);
+    bool relaunch = t->op && c && c->kind == REC_KIND_PROXY;
+    struct op **slot = relaunch ? &t->relaunch : &t->op;
     struct op *op = calloc(1, sizeof(*op));
     struct err e = {0};
     int r;
 
-    if (!op || t->op) {
+    if (!op || *slot || !c) {
         /* The core keeps one action per tenant; memory may be gone. Either way nothing was done. */
         struct rec_event ev = {.type = REC_EV_DONE,
             .tenant = t->index,
@@ -181,15 +184,15 @@ void op_start(struct tenant *t, const struct rec_action *a)
             .done = {.action = a->id, .result = REC_DONE_ENGINE_GONE}};
         free(op);
         log_error("%s: an action could not be started: %s", t->slug,
-            t->op ? "another one is in flight" : "out of memory");
+            *slot ? "another one is in flight" : "out of memory");
         manager_event(m, &ev);
         return;
     }
     op->tenant = t;
-    op->component = tenant_component(t, a->component);
+    op->component = c;
     op->action = *a;
     op->started_us = manager_now(m);
-    t->op = op;
+    *slot = op;
     r = store_intent(m->store, realtime_now(), t->slug, op->component->name, (int)a->type, (int)a->level,
         a->reason, &op->intent, &e);
     manager_store_result(m, r, &e);

@@ -1,6 +1,6 @@
 /* op.h: one action of the recovery core as it is carried out: a chain of engine calls, each ending in the
- * next step. A tenant has at most one. The op writes its INTENT before the first effect and its RESULT after
- * the last. */
+ * next step. A tenant has at most one, and beside it the relaunch of its embedded proxy. The op writes its
+ * INTENT before the first effect and its RESULT after the last. */
 #pragma once
 
 #include "daemon/manager.h"

@@ -182,6 +182,7 @@ static void perform(struct manager *m, const struct rec_action *a)
                 metrics_observe(m->metrics, METRICS_DETECTION,
                     c == &t->proxy ? METRICS_PROXY : METRICS_GATEWAY, c->acted_us - c->failing_since_us);
         }
+        publish_tenant(t, manager_now(m)); /* it may have waited in a queue for another tenant's event */
         op_start(t, a);
         break;
     case REC_ACT_RELIST:
@@ -243,7 +244,7 @@ void manager_event(struct manager *m, struct rec_event *ev)
     arm_tick(m);
 }
 
-void manager_action_done(struct tenant *t, enum rec_done result, const char *text)
+void manager_action_done(struct op *op, enum rec_done result, const char *text)
 {
     static const struct {
         const char *word, *message_id;
@@ -253,8 +254,8 @@ void manager_action_done(struct tenant *t, enum rec_done result, const char *tex
         [REC_DONE_REFUSED] = {"refused", MESSAGE_ACTION_REFUSED, LOG_WARNING},
         [REC_DONE_ROLLED_BACK] = {"rolled back", MESSAGE_ACTION_FAILED, LOG_WARNING},
         [REC_DONE_ENGINE_GONE] = {"interrupted", MESSAGE_ACTION_FAILED, LOG_WARNING}};
+    struct tenant *t = op->tenant;
     struct manager *m = t->manager;
-    struct op *op = TAKE_PTR(t->op);
     struct component *c = op->component;
     struct metrics_tenant *mt = metrics_tenant(m->metrics, t->slug);
     struct rec_event ev = {.type = REC_EV_DONE,
@@ -263,6 +264,10 @@ void manager_action_done(struct tenant *t, enum rec_done result, const char *tex
         .done = {.action = op->action.id, .result = result}};
     struct err e = {0};
 
+    if (t->op == op)
+        t->op = NULL;
+    else
+        t->relaunch = NULL;
     manager_note(t, c, rows[result].priority, rows[result].message_id, "result", "%s %s: %s",
         rec_action_type_to_string(op->action.type), rows[result].word, text);
     if (op->intent)

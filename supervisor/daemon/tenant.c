@@ -100,6 +100,9 @@ static int restore_action(const struct store_action *a, void *userdata)
     uint32_t c = strcmp(a->component, "proxy") == 0 ? t->proxy.index : t->gateway.index;
     uint64_t age = r->now > a->at ? (uint64_t)(r->now - a->at) : 0;
 
+    /* These changed nothing: the core took them out of its budgets again. */
+    if (a->result == REC_DONE_REFUSED || a->result == REC_DONE_ENGINE_GONE)
+        return 0;
     if (strcmp(a->tenant, t->slug) != 0 || a->type < 0 || a->type >= _REC_ACT_MAX || a->level < 0 ||
         a->level >= _REC_LEVEL_MAX)
         return 0;
@@ -343,6 +346,7 @@ void tenant_remove(struct tenant *t, bool stop)
     }
     verbs_tenant_gone(t);
     t->op = op_free(t->op);
+    t->relaunch = op_free(t->relaunch);
     component_release(&t->proxy);
     component_release(&t->gateway);
     engine_call_cancel(t->limits_call);
