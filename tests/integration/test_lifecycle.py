@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from clawtest import IMAGE, HttpConn, http_request, wait_for
+from clawtest import DOCKER_CLIS, IMAGE, HttpConn, busybox_tar, http_request, import_image, wait_for
 
 
 def events(d, slug, lines=200):
@@ -64,13 +64,19 @@ def test_a_sandbox_through_the_proxy(daemon):
 
 
 def test_from_inside_the_gateway(daemon):
-    """The socket works where the gateway sees it."""
-    daemon.tenant("a")
+    """The stock command line in the gateway's own container finds its proxy by DOCKER_HOST alone."""
+    image = import_image(daemon.engine, "clawtest-cli:1", busybox_tar([DOCKER_CLIS[0]]))
+    daemon.tenant("a", gateway_image=image)
     daemon.start().healthy("a")
-    out = daemon.engine.docker("exec", "openclaw-gw-a", "sh", "-c",
-                               "printf 'GET /_ping HTTP/1.1\\r\\nHost: d\\r\\nConnection: close\\r\\n\\r\\n' | "
-                               "nc local:/run/clawsup/docker.sock")
-    assert "200 OK" in out, out
+
+    def inside(*args):
+        return daemon.engine.docker("exec", "openclaw-gw-a", "docker", *args)
+
+    box = inside("create", "--name", "openclaw-sbx-a-1", "--network", "none", IMAGE, "sleep", "600")
+    inside("start", box)
+    assert inside("exec", box, "echo", "hello") == "hello"
+    assert inside("ps", "--format", "{{.Names}}") == "openclaw-sbx-a-1"
+    inside("rm", "-f", box)
 
 
 def test_a_killed_proxy_refuses_nobody(daemon):

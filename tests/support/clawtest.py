@@ -234,8 +234,9 @@ class Engine:
         self.start()
 
 
-def busybox_tar():
-    """A root file system: busybox with a link for each of its applets, and what a sandbox expects."""
+def busybox_tar(programs=()):
+    """A root file system: busybox with a link for each of its applets, what a sandbox expects, and further dynamic
+    programs with the libraries that they need."""
     busybox = shutil.which("busybox")
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as t:
@@ -254,7 +255,19 @@ def busybox_tar():
             i = tarfile.TarInfo(name)
             i.size = len(text)
             t.addfile(i, io.BytesIO(text.encode()))
+        for p in programs:
+            t.add(os.path.realpath(p), "bin/" + os.path.basename(p))
+            ldd = subprocess.run(["ldd", p], capture_output=True, text=True, check=False).stdout
+            for lib in {w for w in ldd.split() if w.startswith("/")}:
+                t.add(os.path.realpath(lib), lib[1:])
     return out.getvalue()
+
+
+def import_image(engine, name, tar):
+    p = subprocess.run([DOCKER_CLIS[0], "-H", "unix://" + engine.sock, "import", "-c", 'CMD ["sh"]', "-c",
+                        "ENV PATH=/bin", "-", name], input=tar, capture_output=True, check=False)
+    assert p.returncode == 0, p.stderr
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -284,9 +297,7 @@ def engine():
 def image(engine):
     """The name of a busybox image in the engine."""
     if not engine.docker("images", "-q", IMAGE):
-        p = subprocess.run([DOCKER_CLIS[0], "-H", "unix://" + engine.sock, "import", "-c", 'CMD ["sh"]', "-c",
-                            "ENV PATH=/bin", "-", IMAGE], input=busybox_tar(), capture_output=True, check=False)
-        assert p.returncode == 0, p.stderr
+        import_image(engine, IMAGE, busybox_tar())
     return IMAGE
 
 
