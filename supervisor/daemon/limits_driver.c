@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "daemon/messages.h"
+#include "daemon/proxy_child.h"
 #include "limits/cgroup.h"
 #include "limits/disk.h"
 #include "limits/drift.h"
@@ -60,13 +61,16 @@ static void on_info(struct engine *e, const struct engine_answer *a, void *userd
     (void)e;
     m->info_call = NULL;
     observe_engine_result(m, a);
-    if (a->result != ENGINE_OK || a->status != 200)
+    if (a->result != ENGINE_OK || a->status != 200) {
+        startup_limits_known(m);
         return;
+    }
     limits_host_set_engine(m->host, a->body);
     log_info(
         "limits: %s%s%s", limits_level_to_string(m->host->level), m->host->why[0] ? ": " : "", m->host->why);
     apply_parent(m);
     apply_all(m);
+    startup_limits_known(m);
 }
 
 void limits_driver_engine_up(struct manager *m)

@@ -99,13 +99,19 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
 
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
-    _cleanup_json_ json_t *report = json_object();
+    struct manager *m = userdata;
+    _cleanup_json_ json_t *report = NULL;
     struct err e = {0};
 
     (void)s;
     (void)si;
+    if (!m->started) { /* the file that was read a moment ago may be older than the wish */
+        m->reload_wanted = true;
+        return 0;
+    }
+    report = json_object();
     if (report)
-        (void)manager_reload(userdata, report, NULL, &e); /* it has logged what went wrong */
+        (void)manager_reload(m, report, NULL, &e); /* it has logged what went wrong */
     return 0;
 }
 
@@ -137,7 +143,6 @@ static int add_signals(struct manager *m)
 static int run(void)
 {
     _cleanup_(manager_freep) struct manager *m = NULL;
-    struct log_fields f = {.message_id = MESSAGE_STARTED};
     struct config *config = NULL;
     struct err e = {0};
     int r = load(&config);
@@ -171,13 +176,10 @@ static int run(void)
         log_error("%s", e.msg[0] ? e.msg : strerror(-r));
         return EXIT_FAILURE;
     }
-    log_full(LOG_NOTICE, &f, "clawsupd %s supervises %zu tenant%s, engine at %s", CLAWSUP_VERSION,
-        m->config->n_tenants, m->config->n_tenants == 1 ? "" : "s", m->config->engine_socket);
-    (void)sd_notifyf(0, "READY=1\nSTATUS=Supervising %zu tenants", m->config->n_tenants);
     r = sd_event_loop(m->event);
     if (r < 0)
         log_error("the loop failed: %s", strerror(-r));
-    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

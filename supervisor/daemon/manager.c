@@ -228,6 +228,7 @@ static void on_ping(struct engine *e, const struct engine_answer *a, void *userd
             log_error("the engine at %s does not answer: %s", m->config->engine_socket, a->message);
             m->engine_up = false;
         }
+        startup_engine_down(m);
     }
     m->engine_known = true;
     manager_event(m, &ev);
@@ -411,9 +412,9 @@ static int start_parts(struct manager *m, struct err *e)
         r = observe_start(m);
     if (r >= 0)
         r = start_timers(m);
-    if (r < 0)
-        return err_set(e, r, "cannot start: %s", strerror(-r));
-    return verbs_start(m, e);
+    if (r >= 0)
+        r = startup_begin(m);
+    return r < 0 ? err_set(e, r, "cannot start: %s", strerror(-r)) : 0;
 }
 
 int manager_start(struct manager *m, struct err *e)
@@ -422,19 +423,6 @@ int manager_start(struct manager *m, struct err *e)
 
     if (r >= 0)
         r = start_parts(m, e);
-    for (size_t i = 0; r >= 0 && i < m->config->n_tenants; i++) {
-        r = tenant_add(m, m->config->tenants[i], e);
-        if (r < 0) { /* one tenant's trouble is not the others' */
-            log_error("%s; this tenant is not supervised", e->msg);
-            r = 0;
-        }
-    }
-    if (r >=
-        0) /* what an action of the former clawsupd did is found out by inspection, never by doing it again */
-        manager_store_result(m,
-            store_close_intents(
-                m->store, realtime_now(), (int)REC_DONE_FAILED, "clawsupd ended meanwhile", e),
-            e);
     return r;
 }
 
@@ -487,10 +475,13 @@ struct manager *manager_free(struct manager *m)
     tenant_remove(t, false);
     engine_call_cancel(m->engine_ping);
     engine_call_cancel(m->list_call);
+    engine_call_cancel(m->networks_call);
+    json_decref(m->networks);
     if (m->host)
         limits_driver_stop(m);
     sd_event_source **sources[] = {&m->tick, &m->engine_timer, &m->relist_timer, &m->metrics_timer,
-        &m->metrics_soon, &m->lag_timer, &m->watchdog_timer, &m->sigterm, &m->sigint, &m->sighup};
+        &m->metrics_soon, &m->lag_timer, &m->watchdog_timer, &m->startup_timer, &m->sigterm, &m->sigint,
+        &m->sighup};
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
         *sources[i] = sd_event_source_disable_unref(*sources[i]);
     m->pool = check_http_pool_free(m->pool);

@@ -96,6 +96,7 @@ struct tenant {
     /* as last told to people */
     enum rec_level level;
     bool quarantined, paused, held, flapping;
+    uint64_t hold_until_us; /* monotonic */
 };
 
 struct manager {
@@ -124,6 +125,11 @@ struct manager {
 
     sd_event_source *tick, *engine_timer, *relist_timer, *metrics_timer, *metrics_soon, *lag_timer,
         *watchdog_timer, *limits_timer;
+    bool started;       /* tenants were added */
+    bool reload_wanted; /* SIGHUP came before that */
+    sd_event_source *startup_timer;
+    struct engine_call *networks_call;
+    json_t *networks; /* slug -> id of the tenant's bridge, as found at the start */
     sd_event_source *sigterm, *sigint, *sighup;
     struct engine_call *engine_ping, *list_call, *info_call;
     bool engine_up, engine_ever_up, engine_known;
@@ -208,6 +214,13 @@ void observe_inspect(struct component *c);
 void observe_engine_result(struct manager *m, const struct engine_answer *a);
 /* Feeds a fresh inspect answer (status 200 or 404) of the component to the core. */
 void observe_apply(struct component *c, long status, const json_t *inspect);
+
+/* ---- startup.c */
+int startup_begin(struct manager *m);
+/* The engine's /info was answered, or could not be. */
+void startup_limits_known(struct manager *m);
+/* The first ping failed. */
+void startup_engine_down(struct manager *m);
 
 /* ---- verbs.c, status.c, metrics_collect.c */
 struct control;

@@ -60,6 +60,20 @@ static void restart_container(struct op *op, struct component *c)
         c->facts_known && c->facts.id[0] ? c->facts.id : c->container_name);
 }
 
+static void count_relaunch(const struct op *op)
+{
+    struct tenant *t = op->tenant;
+    struct metrics_tenant *mt = metrics_tenant(t->manager->metrics, t->slug);
+    enum metrics_proxy_reason why = METRICS_PROXY_UNHEALTHY;
+
+    if (op->action.reason && strcmp(op->action.reason, "operator") == 0)
+        why = METRICS_PROXY_OPERATOR;
+    else if (proxy_child_pid(t->child) == 0)
+        why = METRICS_PROXY_EXITED;
+    if (mt)
+        mt->proxy_restarts[why]++;
+}
+
 void op_restart(struct op *op)
 {
     struct err e = {0};
@@ -68,6 +82,7 @@ void op_restart(struct op *op)
         restart_container(op, op->component);
         return;
     }
+    count_relaunch(op);
     if (proxy_child_launch(op->tenant->child, false, &e) < 0)
         op_finish(op, REC_DONE_FAILED, "%s", e.msg);
     else
@@ -122,6 +137,7 @@ void op_restart_all(struct op *op)
             p->facts_known && p->facts.id[0] ? p->facts.id : p->container_name);
         return;
     }
+    count_relaunch(op);
     if (proxy_child_launch(op->tenant->child, false, &e) < 0)
         op_finish(op, REC_DONE_FAILED, "the proxy cannot be launched: %s", e.msg);
     else

@@ -111,9 +111,9 @@ static void publish_tenant(struct tenant *t, uint64_t now)
             &e);
     if (v.paused || v.held)
         until = realtime_now() + (int64_t)(v.hold_until_us - now);
-    if (v.paused != t->paused)
+    if (v.paused != t->paused || (v.paused && v.hold_until_us != t->hold_until_us))
         manager_store_result(m, store_set_hold(m->store, t->slug, "pause", v.paused ? until : 0, &e), &e);
-    if (v.held != t->held)
+    if (v.held != t->held || (v.held && !v.paused && v.hold_until_us != t->hold_until_us))
         manager_store_result(m, store_set_hold(m->store, t->slug, "hold", v.held ? until : 0, &e), &e);
     if (v.flapping && !t->flapping)
         manager_note(t, NULL, LOG_WARNING, MESSAGE_TENANT_FLAPPING, "state",
@@ -122,6 +122,7 @@ static void publish_tenant(struct tenant *t, uint64_t now)
     t->quarantined = v.quarantined;
     t->paused = v.paused;
     t->held = v.held;
+    t->hold_until_us = v.hold_until_us;
     t->flapping = v.flapping;
 }
 

@@ -173,6 +173,7 @@ static uint64_t phase_of(const struct component *c)
 int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
 {
     struct tenant *t = calloc(1, sizeof(*t));
+    const char *network;
     int r;
 
     if (!t)
@@ -189,6 +190,8 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
     if (!metrics_tenant(m->metrics, t->slug))
         log_warning("%s: no memory for its metrics", t->slug);
     limits_driver_apply(t);
+    network = json_string_value(json_object_get(m->networks, t->slug));
+    (void)snprintf(t->network_id, sizeof(t->network_id), "%s", network ? network : "");
     if (t->proxy.kind == REC_KIND_PROXY) {
         r = proxy_child_new(t, &t->child, e);
         if (r < 0) {
