@@ -218,7 +218,9 @@ void verbs_action_done(struct tenant *t, const struct rec_action *a, enum rec_do
     for (size_t i = 0; v && i < v->n_waiters;) {
         struct waiter w = v->waiters[i];
 
-        if (w.tenant != t || w.type != a->type) {
+        /* A restart of what is missing is a bring-up. */
+        if (w.tenant != t ||
+            (w.type != a->type && (w.type != REC_ACT_RESTART || a->type != REC_ACT_BRING_UP))) {
             i++;
             continue;
         }

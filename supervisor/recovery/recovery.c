@@ -51,15 +51,15 @@ static int grow(struct recovery *r)
     if (n > UINT32_MAX)
         return -E2BIG;
     /* The heap first: if the second allocation fails, the first is merely larger than it needs to be. */
-    heap = reallocarray(r->heap, n, sizeof(*heap));
+    heap = reallocarray(r->heap, n, sizeof(struct rec_tenant *));
     if (!heap)
         return -ENOMEM;
     r->heap = heap;
-    tenants = reallocarray(r->tenants, n, sizeof(*tenants));
+    tenants = reallocarray(r->tenants, n, sizeof(struct rec_tenant *));
     if (!tenants)
         return -ENOMEM;
     r->tenants = tenants;
-    memset(tenants + r->n_slots, 0, (n - r->n_slots) * sizeof(*tenants));
+    memset(tenants + r->n_slots, 0, (n - r->n_slots) * sizeof(struct rec_tenant *));
     r->n_slots = n;
     return 0;
 }

@@ -228,8 +228,10 @@ void tenant_start(struct step *x, struct component *c, const struct plan *wanted
 
     host_dequeue(x->r, c);
     /* What is not there cannot be restarted. */
-    if (p.op && p.type == REC_ACT_RESTART && c->presence == REC_MISSING)
+    if (p.op && p.type == REC_ACT_RESTART && c->presence == REC_MISSING) {
         p.type = REC_ACT_BRING_UP;
+        p.level = REC_L0;
+    }
     ladder_charge(x, c, &p);
     emit_action(x, c, &p, id);
     c->op = (struct plan){0};

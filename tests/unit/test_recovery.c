@@ -242,6 +242,85 @@ Test(recovery, what_is_refused_again_and_again_is_as_good_as_tried)
     end(&w);
 }
 
+Test(recovery, one_that_hangs_for_ever_is_quarantined_within_half_an_hour)
+{
+    struct world w;
+    uint32_t t = lone(&w);
+    struct rec_component_params c = {.name = "gateway",
+        .kind = REC_KIND_CONTAINER,
+        .fall = 3,
+        .rise = 2,
+        .interval_us = 2 * SEC,
+        .start_deadline_us = 10 * SEC};
+
+    cr_assert_eq(recovery_set_component_params(w.r, t, 0, &c), 0);
+    w.jitter = 0.99;
+    while (view(&w, t, 0).state != REC_QUARANTINED) {
+        cr_assert_leq(w.now, T0 + 30 * MINUTE);
+        if (view(&w, t, 0).state == REC_RECOVERING)
+            done(&w, REC_DONE_OK);
+        probe(&w, t, 0, REC_PROBE_FAIL);
+        run(&w, w.now + SEC);
+    }
+    cr_assert_eq(w.starts, 7);
+    cr_assert_eq(w.alerts, 1);
+    end(&w);
+}
+
+Test(recovery, new_numbers_keep_what_was_counted)
+{
+    struct world w;
+    uint32_t t = lone(&w);
+    struct recovery_params p;
+
+    for (int i = 0; i < 2; i++) {
+        exited(&w, t, 0);
+        run_to_start(&w, w.now + MINUTE);
+        done(&w, REC_DONE_OK);
+    }
+    recovery_params_default(&p);
+    p.l1.attempts = 2;
+    cr_assert_eq(recovery_set_params(w.r, t, &p), 0);
+    cr_assert_eq(view(&w, t, 0).restarts_hour, 2);
+    exited(&w, t, 0);
+    cr_assert_eq(view(&w, t, 0).next_level, REC_L2);
+    end(&w);
+}
+
+Test(recovery, a_redeploy_is_not_for_what_the_gateway_stands_on)
+{
+    struct world w;
+    uint32_t t, c;
+    struct recovery_params p;
+    struct rec_component_params sidecar = {.name = "proxy", .kind = REC_KIND_CONTAINER, .fall = 3, .rise = 2},
+                                gateway = {.name = "gateway",
+                                    .kind = REC_KIND_CONTAINER,
+                                    .fall = 3,
+                                    .rise = 2,
+                                    .after = 1};
+
+    new_world(&w, 1, 0);
+    recovery_params_default(&p);
+    recovery_add_tenant(w.r, "a", &p, &t);
+    recovery_add_component(w.r, t, &sidecar, &c);
+    cr_assert_eq(recovery_add_component(w.r, t, &sidecar, &c), -EEXIST);
+    recovery_add_component(w.r, t, &gateway, &c);
+    for (c = 0; c < 2; c++) {
+        seen(&w, t, c, REC_RUNNING);
+        good(&w, t, c);
+    }
+    for (int i = 0; i < 5; i++) {
+        exited(&w, t, 0);
+        run_to_start(&w, w.now + 2 * MINUTE);
+        cr_assert_neq(w.last.type, REC_ACT_REDEPLOY);
+        done(&w, REC_DONE_OK);
+    }
+    cr_assert_eq(w.last.type, REC_ACT_RESTART_ALL);
+    exited(&w, t, 0);
+    cr_assert_eq(view(&w, t, 0).state, REC_QUARANTINED);
+    end(&w);
+}
+
 /* ---- budgets */
 Test(recovery, restarts_per_hour_hold_and_lead_to_the_next_rung)
 {
