@@ -51,9 +51,11 @@ void handle_remove(struct exchange *x)
 /* ---- start and restart: the engine resolves the mounts' sources anew, so what was staged before a reboot
  * must be staged again, at the same place */
 struct restage {
-    struct create_bind *binds;
+    json_t *inspect;
+    struct create_bind *binds; /* as the label names them */
     size_t n, next;
-    uint64_t stage_id; /* 0: none under way */
+    const char *paths[CREATE_MOUNTS_MAX]; /* where the engine looks for each now; in `inspect` */
+    uint64_t stage_id;                    /* 0: none under way */
 };
 
 static void restage_free(struct exchange *x)
@@ -63,6 +65,7 @@ static void restage_free(struct exchange *x)
     if (s->stage_id != 0)
         control_stage_cancel(x->proxy->control, s->stage_id);
     create_binds_free(s->binds, s->n);
+    json_decref(s->inspect);
     free(s);
 }
 
@@ -72,7 +75,6 @@ static void restage_done(void *ctx, const char *path, const char *error)
 {
     struct exchange *x = ctx;
     struct restage *s = x->data;
-    struct create_bind *b = &s->binds[s->next];
 
     s->stage_id = 0;
     if (error) {
@@ -80,7 +82,7 @@ static void restage_done(void *ctx, const char *path, const char *error)
         return;
     }
     /* A mount that had survived is given back under another name: the old one is what the engine uses. */
-    if (strcmp(path, b->staged) != 0)
+    if (strcmp(path, s->paths[s->next]) != 0)
         control_unstage(x->proxy->control, path);
     s->next++;
     restage_next(x);
@@ -89,52 +91,67 @@ static void restage_done(void *ctx, const char *path, const char *error)
 static void restage_next(struct exchange *x)
 {
     struct restage *s = x->data;
+    const char *root = NULL;
 
-    while (s->next < s->n && (!s->binds[s->next].staged || !s->binds[s->next].root ||
-                                 strcmp(s->binds[s->next].staged, s->binds[s->next].source) == 0))
-        s->next++;
+    for (; s->next < s->n; s->next++) {
+        const struct create_bind *b = &s->binds[s->next];
+
+        /* A root itself is bound as it is; a source that the policy covers no more is not staged again. */
+        root = policy_bind_root(x->proxy->policy, b->source);
+        if (root && s->paths[s->next] && strcmp(s->paths[s->next], b->source) != 0)
+            break;
+    }
     if (s->next == s->n) {
         registry_set_staging_done(x->proxy->registry, x->id);
         handle_act(x);
         return;
     }
-    if (control_stage(x->proxy->control, s->binds[s->next].source, s->binds[s->next].root,
-            s->binds[s->next].staged, restage_done, x, &s->stage_id) < 0)
+    if (control_stage(x->proxy->control, s->binds[s->next].source, root, s->paths[s->next], restage_done, x,
+            &s->stage_id) < 0)
         exchange_failed(x, -ENOTCONN);
 }
 
-/* The label names the true sources, the mounts say where the engine looks for them now. */
-static int restage_fill(struct exchange *x, struct restage *s, const json_t *inspect)
+/* The label names the true sources, the mounts say where the engine looks for them. */
+static void restage_find(struct restage *s)
 {
-    const json_t *mounts = json_object_get(inspect, "Mounts");
+    const json_t *mounts = json_object_get(s->inspect, "Mounts");
 
-    for (size_t i = 0; i < s->n; i++) {
-        struct create_bind *b = &s->binds[i];
-        const char *root = policy_bind_root(x->proxy->policy, b->source);
-
-        for (size_t k = 0; root && k < json_array_size(mounts); k++) {
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < json_array_size(mounts); k++) {
             const json_t *m = json_array_get(mounts, k);
             const char *target = json_string_value(json_object_get(m, "Destination"));
-            const char *source = json_string_value(json_object_get(m, "Source"));
 
-            if (!target || !source || strcmp(target, b->target) != 0)
-                continue;
-            free(b->staged);
-            free(b->root);
-            b->staged = strdup(source);
-            b->root = strdup(root);
-            if (!b->staged || !b->root)
-                return -ENOMEM;
+            if (target && strcmp(target, s->binds[i].target) == 0)
+                s->paths[i] = json_string_value(json_object_get(m, "Source"));
         }
+}
+
+/* Takes the reference to `inspect`. */
+static int restage_new(struct exchange *x, json_t *inspect)
+{
+    struct restage *s = calloc(1, sizeof(*s));
+    const json_t *labels = json_object_get(json_object_get(inspect, "Config"), "Labels");
+    int r;
+
+    if (!s) {
+        json_decref(inspect);
+        return -ENOMEM;
     }
-    return 0;
+    x->data = s;
+    x->data_free = restage_free;
+    s->inspect = inspect;
+    r = create_binds_from_labels(labels, &s->binds, &s->n);
+    if (r >= 0 && s->n > CREATE_MOUNTS_MAX)
+        r = -EBADMSG;
+    if (r >= 0)
+        restage_find(s);
+    return r;
 }
 
 static void start_inspected(
     struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
 {
-    _cleanup_json_ json_t *j = NULL;
-    struct restage *s;
+    json_t *j = NULL;
     int r = error;
 
     if (r >= 0 && res->status >= 400) {
@@ -143,17 +160,10 @@ static void start_inspected(
     }
     if (r >= 0)
         r = res->status == 200 ? exchange_parse(body, &j) : -EBADMSG;
-    s = r < 0 ? NULL : calloc(1, sizeof(*s));
-    if (s) {
-        x->data = s;
-        x->data_free = restage_free;
-        r = create_binds_from_labels(
-            json_object_get(json_object_get(j, "Config"), "Labels"), &s->binds, &s->n);
-        if (r >= 0)
-            r = restage_fill(x, s, j);
-    }
-    if (r < 0 || !s)
-        exchange_failed(x, r < 0 ? r : -ENOMEM);
+    if (r >= 0)
+        r = restage_new(x, j);
+    if (r < 0)
+        exchange_failed(x, r);
     else
         restage_next(x);
 }

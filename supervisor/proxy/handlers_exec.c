@@ -11,19 +11,9 @@
 #include "proxy/registry.h"
 #include "proxy/tunnel.h"
 
-struct exec_job {
-    bool tty;
-};
-
-static void exec_job_free(struct exchange *x)
-{
-    free(x->data);
-}
-
 static void exec_created(
     struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
 {
-    const struct exec_job *job = x->data;
     _cleanup_json_ json_t *j = NULL, *out = NULL;
     char id[65];
     int r = error;
@@ -37,20 +27,28 @@ static void exec_created(
     if (r >= 0)
         r = respond_exec_create(j, id, &out);
     if (r >= 0)
-        r = registry_exec_add(x->proxy->registry, id, x->id, job->tty);
+        r = registry_exec_add(x->proxy->registry, id, x->id);
     if (r < 0)
         exchange_failed(x, r);
     else
         exchange_reply_json(x, 201, out);
 }
 
+static void exec_send(struct exchange *x, const struct exec_model *m)
+{
+    _cleanup_free_ char *body = NULL;
+
+    if (exec_render(m, link_minor(x->proxy->link), &body) < 0)
+        exchange_failed(x, -ENOMEM);
+    else
+        exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_created);
+}
+
 void handle_exec_create(struct exchange *x)
 {
     const struct policy *p = x->proxy->policy;
     _cleanup_exec_model_ struct exec_model *m = NULL;
-    _cleanup_free_ char *body = NULL;
     struct refusal refusal = {0};
-    struct exec_job *job;
 
     if (x->gateway && !p->allow_gateway_exec) {
         exchange_deny(x, 403, "gateway-exec",
@@ -67,16 +65,7 @@ void handle_exec_create(struct exchange *x)
     }
     x->argv = json_incref(m->cmd);
     x->env = json_incref(m->env);
-    job = calloc(1, sizeof(*job));
-    if (!job || exec_render(m, link_minor(x->proxy->link), &body) < 0) {
-        free(job);
-        exchange_failed(x, -ENOMEM);
-        return;
-    }
-    job->tty = m->tty;
-    x->data = job;
-    x->data_free = exec_job_free;
-    exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_created);
+    exec_send(x, m);
 }
 
 static void exec_detached(

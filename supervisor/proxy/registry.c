@@ -14,10 +14,9 @@
 
 struct container {
     char id[REGISTRY_ID_LEN + 1];
-    char *name;   /* the engine's, without the slash */
-    char *client; /* the name by which the client knows it */
-    char **staged;
-    size_t n_staged;
+    char name[NAMES_ENGINE_MAX + 1];   /* the engine's, without the slash */
+    char client[NAMES_ENGINE_MAX + 1]; /* the name by which the client knows it */
+    json_t *staged;                    /* array of paths; NULL: none */
     bool seen, staging_done;
 };
 
@@ -51,11 +50,7 @@ int registry_new(const struct policy *p, const struct names *n, struct registry 
 
 static void container_done(struct container *c)
 {
-    for (size_t i = 0; i < c->n_staged; i++)
-        free(c->staged[i]);
-    free(c->staged);
-    free(c->name);
-    free(c->client);
+    json_decref(c->staged);
 }
 
 struct registry *registry_free(struct registry *r)
@@ -89,22 +84,11 @@ static struct container *find_id(const struct registry *r, const char *id)
 
 static int container_name(const struct registry *r, struct container *c, const char *engine_name)
 {
-    char client[NAMES_ENGINE_MAX + 1];
-    char *a, *b;
+    int k = names_from_engine(r->names, engine_name, c->client);
 
-    if (names_from_engine(r->names, engine_name, client) < 0)
+    if (k < 0 || strlen(engine_name) > NAMES_ENGINE_MAX)
         return -EINVAL;
-    a = strdup(engine_name);
-    b = strdup(client);
-    if (!a || !b) {
-        free(a);
-        free(b);
-        return -ENOMEM;
-    }
-    free(c->name);
-    free(c->client);
-    c->name = a;
-    c->client = b;
+    memcpy(c->name, engine_name, strlen(engine_name) + 1);
     return 0;
 }
 
@@ -141,22 +125,15 @@ int registry_add(struct registry *r, const char *id, const char *engine_name)
 int registry_add_staged(struct registry *r, const char *id, const char *path)
 {
     struct container *c = find_id(r, id);
-    char **staged;
 
     if (!c)
         return -ENOENT;
-    for (size_t i = 0; i < c->n_staged; i++)
-        if (strcmp(c->staged[i], path) == 0)
+    if (!c->staged)
+        c->staged = json_array();
+    for (size_t i = 0; i < json_array_size(c->staged); i++)
+        if (strcmp(json_string_value(json_array_get(c->staged, i)), path) == 0)
             return 0;
-    staged = reallocarray(c->staged, c->n_staged + 1, sizeof(*staged));
-    if (!staged)
-        return -ENOMEM;
-    c->staged = staged;
-    c->staged[c->n_staged] = strdup(path);
-    if (!c->staged[c->n_staged])
-        return -ENOMEM;
-    c->n_staged++;
-    return 0;
+    return json_array_append_new(c->staged, json_string(path)) < 0 ? -ENOMEM : 0;
 }
 
 static void forget_execs(struct registry *r, const char *container)
@@ -176,8 +153,8 @@ void registry_remove(struct registry *r, const char *id)
     *c = r->items[--r->n];
     memcpy(r->past[r->next_past++ % PAST_MAX], gone.id, sizeof(gone.id));
     forget_execs(r, gone.id);
-    for (size_t i = 0; i < gone.n_staged && r->unstage; i++)
-        r->unstage(r->unstage_ctx, gone.staged[i]);
+    for (size_t i = 0; i < json_array_size(gone.staged) && r->unstage; i++)
+        r->unstage(r->unstage_ctx, json_string_value(json_array_get(gone.staged, i)));
     container_done(&gone);
 }
 
@@ -212,7 +189,7 @@ bool registry_needs_staging(const struct registry *r, const char *id)
 {
     const struct container *c = find_id(r, id);
 
-    return c && c->n_staged > 0 && !c->staging_done;
+    return c && json_array_size(c->staged) > 0 && !c->staging_done;
 }
 
 void registry_set_staging_done(struct registry *r, const char *id)
@@ -403,7 +380,7 @@ static struct registry_exec *exec_find(const struct registry *r, const char *id)
     return NULL;
 }
 
-int registry_exec_add(struct registry *r, const char *id, const char *container, bool tty)
+int registry_exec_add(struct registry *r, const char *id, const char *container)
 {
     struct registry_exec *x;
 
@@ -422,7 +399,7 @@ int registry_exec_add(struct registry *r, const char *id, const char *container,
         x = &r->execs[r->next_exec];
         r->next_exec = (r->next_exec + 1) % REGISTRY_EXECS_MAX;
     }
-    *x = (struct registry_exec){.tty = tty};
+    *x = (struct registry_exec){0};
     memcpy(x->id, id, sizeof(x->id));
     memcpy(x->container, container, sizeof(x->container));
     return 0;

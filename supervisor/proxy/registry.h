@@ -73,9 +73,9 @@ const char *registry_find_engine_name(const struct registry *r, const char *engi
 struct registry_exec {
     char id[REGISTRY_ID_LEN + 1];
     char container[REGISTRY_ID_LEN + 1];
-    bool started, tty;
+    bool started;
 };
-int registry_exec_add(struct registry *r, const char *id, const char *container, bool tty) _must_check_;
+int registry_exec_add(struct registry *r, const char *id, const char *container) _must_check_;
 /* NULL: not one of ours. */
 const struct registry_exec *registry_exec_find(const struct registry *r, const char *id);
 /* Marks it as started: 0; -ENOENT: not ours; -EALREADY: it was started before. */

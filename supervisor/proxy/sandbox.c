@@ -64,7 +64,7 @@ static int drop_capabilities(struct err *e)
     return 0;
 }
 
-static int limit(int which, rlim_t value, struct err *e)
+static int limit(enum __rlimit_resource which, rlim_t value, struct err *e)
 {
     struct rlimit now, want = {value, value};
 
@@ -156,7 +156,7 @@ static int add_rules(scmp_filter_ctx ctx)
         r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain_calls[i], 0);
     /* Only unix sockets: TCP clients come in by accept alone. */
     if (r >= 0)
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     /* Memory is never executable once we run; anonymous maps only. */
     if (r >= 0)
         r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
@@ -168,15 +168,15 @@ static int add_rules(scmp_filter_ctx ctx)
     /* abort(3), for the stack protector and _FORTIFY_SOURCE, may signal ourselves only. */
     if (r >= 0)
         r = seccomp_rule_add(
-            ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+            ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     if (r >= 0)
         r = seccomp_rule_add(
-            ctx, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)SIGABRT));
+            ctx, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)SIGABRT, 0));
     /* stdio asks for the type of standard error before its first line. */
     if (r >= 0)
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fstat), 1, SCMP_A0(SCMP_CMP_LE, 2));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fstat), 1, SCMP_A0(SCMP_CMP_LE, 2, 0));
     if (r >= 0)
-        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A0(SCMP_CMP_LE, 2));
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A0(SCMP_CMP_LE, 2, 0));
     return r;
 }
 

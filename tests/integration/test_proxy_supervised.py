@@ -60,25 +60,30 @@ def test_half_a_policy(sup):
 
 # ---------------------------------------------------------------- staging
 def test_staging(sup, engine, workspace):
+    """Every bind is staged, a root too: the tenant may be able to rename it and to put a link in its place."""
     os.mkdir(workspace + "/project")
-    staged = os.path.dirname(workspace) + "/staged-7"
-    os.mkdir(staged)
+    places = {workspace: os.path.dirname(workspace) + "/staged-7", workspace + "/project":
+              os.path.dirname(workspace) + "/staged-8"}
+    for p in places.values():
+        os.mkdir(p)
     sup.start(bind_mount_from=[workspace])
     with sup.connect() as c:
         c.send(build_request("POST", "/containers/create?name=openclaw-sbx-a-s", {
             "Image": "clawtest-busybox:1", "Cmd": ["sleep", "infinity"],
             "HostConfig": {"Binds": [workspace + ":/w", workspace + "/project:/p:ro"]}}))
-        m = sup.until("stage")
-        assert m["source"] == workspace + "/project" and m["root"] == workspace and "path" not in m, m
-        sup.send(type="staged", id=m["id"], path=staged)
+        for source in places:
+            m = sup.until("stage")
+            assert m["source"] == source and m["root"] == workspace and "path" not in m, m
+            sup.send(type="staged", id=m["id"], path=places[source])
         full = c.response().json()["Id"]
     mounts = {m["Destination"]: m for m in json.loads(engine.docker("inspect", full))[0]["Mounts"]}
-    assert mounts["/p"]["Source"] == staged and not mounts["/p"]["RW"] and mounts["/w"]["Source"] == workspace
+    assert mounts["/p"]["Source"] == places[workspace + "/project"] and not mounts["/p"]["RW"]
+    assert mounts["/w"]["Source"] == places[workspace] and mounts["/w"]["RW"]
     shown = sup.request("GET", "/containers/%s/json" % full).body.decode()
-    assert staged not in shown and workspace + "/project" in shown
+    assert "/staged-" not in shown and workspace + "/project" in shown
     assert sup.request("POST", "/containers/%s/start" % full).status == 204
     assert sup.request("DELETE", "/containers/%s?force=1" % full).status == 204
-    assert sup.until("unstage")["path"] == staged
+    assert {sup.until("unstage")["path"] for _ in places} == set(places.values())
 
 
 def test_staging_refused(sup, engine, workspace):
