@@ -136,6 +136,8 @@ static int unix_address(struct sockaddr_un *sa, const char *path)
     return 0;
 }
 
+#define LISTEN_SUFFIX ".new" /* the temporary name, which getsockname() shows for ever */
+
 int fd_listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid, struct err *e)
 {
     _cleanup_close_ int fd = -EBADF;
@@ -144,7 +146,7 @@ int fd_listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid
     char tmp[sizeof(sa.sun_path) + 8];
     int r;
 
-    (void)snprintf(tmp, sizeof(tmp), "%s.new", path);
+    (void)snprintf(tmp, sizeof(tmp), "%s" LISTEN_SUFFIX, path);
     r = unix_address(&sa, tmp);
     if (r < 0)
         return err_set(e, r, "%s: a unix socket's path has at most %zu bytes", path, sizeof(sa.sun_path) - 5);
@@ -163,6 +165,37 @@ int fd_listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid
         return r;
     }
     return TAKE_FD(fd);
+}
+
+int fd_listener_path(int fd, char **ret)
+{
+    struct sockaddr_un sa = {0};
+    socklen_t len = sizeof(sa);
+    size_t n, suffix = strlen(LISTEN_SUFFIX);
+
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+        return -errno;
+    if (sa.sun_family != AF_UNIX || len > sizeof(sa))
+        return -EINVAL;
+    n = strnlen(sa.sun_path, sizeof(sa.sun_path));
+    if (n <= suffix || strncmp(sa.sun_path + n - suffix, LISTEN_SUFFIX, suffix) != 0)
+        return -EINVAL;
+    *ret = strndup(sa.sun_path, n - suffix);
+    return *ret ? 0 : -ENOMEM;
+}
+
+bool fd_is_listener_of(int fd, const char *path)
+{
+    _cleanup_free_ char *bound = NULL;
+    int probe, type = 0;
+    socklen_t len = sizeof(type);
+
+    if (fd_listener_path(fd, &bound) < 0 || strcmp(bound, path) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+        return false;
+    probe = fd_connect_unix(path, type);
+    (void)fd_close(probe);
+    return probe >= 0 || probe == -EAGAIN; /* -EAGAIN: it is there, with a full backlog */
 }
 
 int fd_connect_unix(const char *path, int type)

@@ -40,6 +40,11 @@ bool fd_memfd_is_sealed(int fd);
  * in `e`. */
 int fd_listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid, struct err *e);
 
+/* True if fd was made by fd_listen_unix() for this path, and the path leads to a listener now. */
+bool fd_is_listener_of(int fd, const char *path);
+/* The path of a socket that fd_listen_unix() made; -EINVAL for another one. */
+int fd_listener_path(int fd, char **ret);
+
 /* Connects to a unix socket without waiting: returns the non-blocking fd, or -errno (-EAGAIN: backlog full).
  */
 int fd_connect_unix(const char *path, int type);

@@ -29,26 +29,51 @@
 
 /* ---------------------------------------------------------------- sockets */
 
-static int listen_tcp(const struct config_listen *l, struct err *e)
+static int tcp_address(const struct config_listen *l, struct sockaddr_storage *ret, socklen_t *ret_len)
 {
-    _cleanup_close_ int fd = -EBADF;
     struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->port)};
     struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(l->port)};
     bool v4 = inet_pton(AF_INET, l->address, &a4.sin_addr) == 1;
-    int one = 1;
 
     if (!v4 && inet_pton(AF_INET6, l->address, &a6.sin6_addr) != 1)
+        return -EINVAL;
+    memset(ret, 0, sizeof(*ret));
+    *ret_len = v4 ? sizeof(a4) : sizeof(a6);
+    memcpy(ret, v4 ? (const void *)&a4 : (const void *)&a6, *ret_len);
+    return 0;
+}
+
+static int listen_tcp(const struct config_listen *l, struct err *e)
+{
+    _cleanup_close_ int fd = -EBADF;
+    struct sockaddr_storage ss;
+    socklen_t len;
+    int one = 1;
+    bool v4;
+
+    if (tcp_address(l, &ss, &len) < 0)
         return err_set(e, -EINVAL, "%s: not an IP address", l->text);
-    fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    v4 = ss.ss_family == AF_INET;
+    fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_set(e, -errno, "socket: %m");
     /* FREEBIND: the tenant's bridge, which carries the address, may not exist yet. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         setsockopt(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND, &one, sizeof(one)) < 0 ||
-        bind(fd, v4 ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6, v4 ? sizeof(a4) : sizeof(a6)) < 0 ||
-        listen(fd, 4096) < 0)
+        bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, 4096) < 0)
         return err_set(e, -errno, "%s: %m", l->text);
     return TAKE_FD(fd);
+}
+
+static bool is_open_at(int fd, const struct config_listen *l)
+{
+    struct sockaddr_storage want, have = {0};
+    socklen_t len, n = sizeof(have);
+
+    if (l->is_unix)
+        return fd_is_listener_of(fd, l->path);
+    return tcp_address(l, &want, &len) >= 0 && getsockname(fd, (struct sockaddr *)&have, &n) >= 0 &&
+           n == len && memcmp(&want, &have, len) == 0;
 }
 
 static void close_clients(struct proxy_child *p)
@@ -58,30 +83,68 @@ static void close_clients(struct proxy_child *p)
     p->n_clients = 0;
 }
 
+/* A socket that is no longer asked for: its path would only lead to refusals. */
+static void drop_client(int fd, const struct config_proxy *c)
+{
+    _cleanup_free_ char *path = NULL;
+    bool wanted = false;
+
+    if (fd_listener_path(fd, &path) >= 0) {
+        for (size_t i = 0; i < c->n_listen; i++)
+            wanted = wanted || (c->listen[i].is_unix && strcmp(c->listen[i].path, path) == 0);
+        if (!wanted)
+            (void)unlink(path);
+    }
+    (void)fd_close(fd);
+}
+
+/* The open socket for `l`, taken out of `old`; -1: there is none. */
+static int take_open(int *old, size_t n, const struct config_listen *l, uid_t uid)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (old[i] < 0 || !is_open_at(old[i], l))
+            continue;
+        if (l->is_unix && lchown(l->path, uid, (gid_t)-1) < 0)
+            return -1;
+        return TAKE_FD(old[i]);
+    }
+    return -1;
+}
+
 int proxy_child_reopen(struct proxy_child *p, struct err *e)
 {
-    const struct config_tenant *t = p->tenant->config;
-    int fds[PROXY_LISTEN_MAX];
-    size_t n;
+    const struct config_proxy *c = &p->tenant->config->proxy;
+    int fds[PROXY_LISTEN_MAX], old[PROXY_LISTEN_MAX];
+    bool fresh[PROXY_LISTEN_MAX] = {false};
+    int changed = p->n_clients != c->n_listen;
 
-    if (t->proxy.n_listen > PROXY_LISTEN_MAX)
+    if (c->n_listen > PROXY_LISTEN_MAX)
         return err_set(e, -E2BIG, "proxy.listen has more than %d entries", PROXY_LISTEN_MAX);
-    for (n = 0; n < t->proxy.n_listen; n++) {
-        const struct config_listen *l = &t->proxy.listen[n];
+    memcpy(old, p->clients, sizeof(old));
+    for (size_t n = 0; n < c->n_listen; n++) {
+        const struct config_listen *l = &c->listen[n];
 
-        fds[n] = l->is_unix ? fd_listen_unix(l->path, SOCK_STREAM, 0660, t->proxy.socket_uid, (gid_t)-1, e)
+        fds[n] = take_open(old, p->n_clients, l, c->socket_uid);
+        if (fds[n] >= 0)
+            continue;
+        fds[n] = l->is_unix ? fd_listen_unix(l->path, SOCK_STREAM, 0660, c->socket_uid, (gid_t)-1, e)
                             : listen_tcp(l, e);
         if (fds[n] < 0) {
             int r = fds[n];
-            while (n > 0)
-                (void)fd_close(fds[--n]);
+            while (n-- > 0)
+                if (fresh[n])
+                    (void)fd_close(fds[n]);
             return r;
         }
+        fresh[n] = true;
+        changed = 1;
     }
-    close_clients(p);
-    memcpy(p->clients, fds, n * sizeof(fds[0]));
-    p->n_clients = n;
-    return 0;
+    for (size_t i = 0; i < p->n_clients; i++)
+        if (old[i] >= 0)
+            drop_client(old[i], c);
+    memcpy(p->clients, fds, c->n_listen * sizeof(fds[0]));
+    p->n_clients = c->n_listen;
+    return changed;
 }
 
 static int make_dir(const char *path, mode_t mode, struct err *e)

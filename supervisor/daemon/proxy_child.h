@@ -22,8 +22,10 @@ int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e);
 
 /* Compares the policy in force with the one the configuration asks for now. */
 bool proxy_child_is_current(const struct proxy_child *p);
-/* The listening sockets that the configuration asks for now, opened and swapped in; the running proxy keeps
- * its own until it is replaced. */
+/* The listening sockets that the configuration asks for now. Those that are open already are kept, with the
+ * clients that wait in them; others are opened, and what is asked for no longer is closed and its path
+ * removed. 1: the set changed, and a running proxy must be replaced; 0: it is the same; -errno: nothing was
+ * changed. */
 int proxy_child_reopen(struct proxy_child *p, struct err *e);
 
 bool proxy_child_adopting(const struct proxy_child *p);

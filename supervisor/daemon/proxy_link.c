@@ -103,13 +103,22 @@ static void on_unstage(struct proxy_process *proc, const json_t *j)
         log_full(LOG_WARNING, &f, "cannot unstage: %s", e.msg);
 }
 
+/* A proxy that drains names the execs it knows, for the one after it. */
+static void on_execs(struct proxy_process *proc, const json_t *j)
+{
+    const struct proxy_process *now = proc->child->now;
+
+    if (proc->retired && now && send_json(now->control, j) < 0)
+        log_warning("%s: the new proxy could not be told of the execs that run", proc->child->tenant->slug);
+}
+
 static void on_message(struct proxy_process *proc, const char *data, size_t len)
 {
     static const struct {
         const char *type;
         void (*fn)(struct proxy_process *proc, const json_t *j);
-    } table[] = {
-        {"stats", on_stats}, {"decision", on_decision}, {"stage", on_stage}, {"unstage", on_unstage}};
+    } table[] = {{"stats", on_stats}, {"decision", on_decision}, {"stage", on_stage}, {"unstage", on_unstage},
+        {"execs", on_execs}};
     struct tenant *t = proc->child->tenant;
     struct log_fields f = {.tenant = t->slug, .component = "proxy"};
     _cleanup_json_ json_t *j = NULL;
@@ -312,30 +321,17 @@ static bool hello_is_good(struct proxy_child *p, const char *data, size_t len, c
     return p->now->pidfd >= 0;
 }
 
-/* True when the descriptors are the sockets that the configuration names, and their files still lead to them.
- */
-static bool sockets_match(const struct proxy_child *p)
+/* What the configuration asks for may have changed while nobody was there. */
+static void adopt_changes(struct proxy_child *p)
 {
-    const struct config_proxy *c = &p->tenant->config->proxy;
+    struct tenant *t = p->tenant;
+    struct err e = {0};
+    int sockets = proxy_child_reopen(p, &e);
 
-    if (p->n_clients != c->n_listen)
-        return false;
-    for (size_t i = 0; i < c->n_listen; i++) {
-        struct sockaddr_storage ss = {0};
-        socklen_t len = sizeof(ss);
-        int probe;
-
-        if (getsockname(p->clients[i], (struct sockaddr *)&ss, &len) < 0 ||
-            (ss.ss_family == AF_UNIX) != c->listen[i].is_unix)
-            return false;
-        if (!c->listen[i].is_unix)
-            continue;
-        probe = fd_connect_unix(c->listen[i].path, SOCK_STREAM);
-        if (probe < 0 && probe != -EAGAIN)
-            return false;
-        (void)fd_close(probe);
-    }
-    return true;
+    if (sockets < 0)
+        manager_note(t, &t->proxy, LOG_ERR, NULL, "proxy", "cannot create the proxy's sockets: %s", e.msg);
+    if ((sockets > 0 || !proxy_child_is_current(p)) && proxy_child_launch(p, true, &e) < 0)
+        manager_note(t, &t->proxy, LOG_ERR, NULL, "proxy", "cannot replace the adopted proxy: %s", e.msg);
 }
 
 static int on_adopt_hello(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -368,10 +364,7 @@ static int on_adopt_hello(sd_event_source *s, int fd, uint32_t revents, void *us
     p->launches = 1;
     manager_note(
         t, &t->proxy, LOG_NOTICE, NULL, "proxy", "adopted the running proxy (pid %d)", (int)p->now->pid);
-    if (!sockets_match(p) && proxy_child_reopen(p, &e) < 0)
-        manager_note(t, &t->proxy, LOG_ERR, NULL, "proxy", "cannot create the proxy's sockets: %s", e.msg);
-    if (!proxy_child_is_current(p) && proxy_child_launch(p, true, &e) < 0)
-        manager_note(t, &t->proxy, LOG_ERR, NULL, "proxy", "cannot replace the adopted proxy: %s", e.msg);
+    adopt_changes(p);
     adopt_end(p, p->now != NULL);
     return 0;
 }

@@ -225,7 +225,7 @@ static int hand_over_proxy(struct tenant *t, bool sockets, struct err *e)
         return 0;
     if (sockets)
         r = proxy_child_reopen(t->child, e);
-    if (r >= 0 && (sockets || !proxy_child_is_current(t->child))) {
+    if (r > 0 || (r == 0 && !proxy_child_is_current(t->child))) {
         r = proxy_child_launch(t->child, true, e);
         mt = metrics_tenant(t->manager->metrics, t->slug);
         if (r >= 0 && mt)

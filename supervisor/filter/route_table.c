@@ -153,9 +153,9 @@ const struct route_row route_rows[] = {
         .body = ROUTE_BODY_JSON},
     {ALLOW(EXEC_START, BODY, POST, "exec/{}/start"), .ref = ROUTE_REF_EXEC, .need = ROUTE_NEED_EXEC,
         .body = ROUTE_BODY_JSON, .hijack = true, .stream = true},
-    {ALLOW(EXEC_RESIZE, OWN_ACT, POST, "exec/{}/resize"), .ref = ROUTE_REF_EXEC, .need = ROUTE_NEED_EXEC,
-        .params = resize},
-    {ALLOW(EXEC_INSPECT, OWN_READ, GET, "exec/{}/json"), .ref = ROUTE_REF_EXEC, .need = ROUTE_NEED_EXEC},
+    /* No permission: who was allowed to start it may size its terminal and learn how it ended. */
+    {ALLOW(EXEC_RESIZE, OWN_ACT, POST, "exec/{}/resize"), .ref = ROUTE_REF_EXEC, .params = resize},
+    {ALLOW(EXEC_INSPECT, OWN_READ, GET, "exec/{}/json"), .ref = ROUTE_REF_EXEC},
     {ALLOW(IMAGE_INSPECT, OPT_IN, GET, "images/{}/json"), .ref = ROUTE_REF_IMAGE, .params = image_inspect},
     {ALLOW(IMAGE_HISTORY, OPT_IN, GET, "images/{}/history"), .ref = ROUTE_REF_IMAGE, .params = history},
     {ALLOW(IMAGE_PULL, OPT_IN, POST, "images/create"), .need = ROUTE_NEED_IMAGE_PULL, .stream = true,

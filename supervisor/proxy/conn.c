@@ -22,6 +22,7 @@
 #define BODY_TIMEOUT_US (30 * USEC_PER_SEC)
 #define SEND_TIMEOUT_US (5 * USEC_PER_MINUTE)
 #define LINGER_TIMEOUT_US (2 * USEC_PER_SEC)
+#define DRAIN_TIMEOUT_US (2 * USEC_PER_SEC)
 
 enum conn_state {
     CONN_HEAD,   /* waits for, or reads, a request's head */
@@ -44,6 +45,7 @@ struct conn {
     struct http1_body body;
     struct exchange *x;
     bool tcp, eof, half_closed, paused, advancing, head_started, shut;
+    bool used; /* a request was answered on it */
     char peer[64];
 };
 
@@ -194,6 +196,7 @@ void conn_finish(struct conn *c, bool keep_alive)
     }
     http1_request_reset(&c->req);
     c->state = CONN_HEAD;
+    c->used = true;
     c->head_started = c->paused = false;
     if (c->in.len == 0) {
         buf_reset(&c->in); /* a thousand idle connections must not hold a thousand buffers */
@@ -203,10 +206,18 @@ void conn_finish(struct conn *c, bool keep_alive)
     conn_advance(c);
 }
 
+/* A client that has just connected, or whose request is on its way in, is answered, and closed after that:
+ * only one that idles between two requests is closed at once, as HTTP allows. */
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_HEAD && c->in.len == 0)
+    char byte;
+
+    if (c->state != CONN_HEAD || c->in.len > 0)
+        return;
+    if (c->used && recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
         conn_close(c);
+    else
+        loop_timer_set(c->proxy->loop, &c->timer, DRAIN_TIMEOUT_US);
 }
 
 struct conn *conn_next(const struct conn *c)

@@ -243,6 +243,64 @@ void control_unstage(struct control *c, const char *path)
         log_warning("cannot ask for the end of a staged bind: %s", strerror(-r));
 }
 
+/* ---- execs, from a proxy that drains to the one after it */
+#define EXECS_PER_MESSAGE 256 /* about 150 bytes each */
+
+static json_t *exec_row(const struct registry_exec *x)
+{
+    return json_pack("[s, s, b]", x->id, x->container, (int)x->started);
+}
+
+static void send_execs(struct control *c, json_t *list)
+{
+    json_t *j = json_pack("{s:s, s:O}", "type", "execs", "execs", list);
+
+    if (json_array_size(list) > 0 && control_send(c, j) < 0)
+        log_warning("the next proxy will not know the execs that run: the supervisor does not listen");
+    json_decref(j);
+    (void)json_array_clear(list);
+}
+
+void control_hand_over_exec(struct control *c, const struct registry_exec *x)
+{
+    _cleanup_json_ json_t *list = json_pack("[o]", exec_row(x));
+
+    if (list)
+        send_execs(c, list);
+}
+
+static void hand_over_execs(struct control *c)
+{
+    _cleanup_json_ json_t *list = json_array();
+    const struct registry_exec *x;
+
+    for (size_t i = 0; list && (x = registry_exec_at(c->proxy->registry, i)); i++) {
+        if (x->id[0] && json_array_append_new(list, exec_row(x)) >= 0 &&
+            json_array_size(list) == EXECS_PER_MESSAGE)
+            send_execs(c, list);
+    }
+    if (list)
+        send_execs(c, list);
+}
+
+static void on_execs(struct control *c, const json_t *j)
+{
+    struct registry *r = c->proxy->registry;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(j, "execs"), i, row)
+    {
+        const char *id = json_string_value(json_array_get(row, 0));
+        const char *container = json_string_value(json_array_get(row, 1));
+
+        if (!id || !container || registry_exec_find(r, id) || registry_exec_add(r, id, container) < 0)
+            continue;
+        if (json_is_true(json_array_get(row, 2)))
+            (void)!registry_exec_start(r, id);
+    }
+}
+
 /* ---- the connection */
 static void on_message(struct control *c, const char *data, size_t len)
 {
@@ -257,6 +315,8 @@ static void on_message(struct control *c, const char *data, size_t len)
     type = json_string_value(json_object_get(j, "type"));
     if (type && strcmp(type, "staged") == 0)
         on_staged(c, j);
+    else if (type && strcmp(type, "execs") == 0)
+        on_execs(c, j);
     else if (type && strcmp(type, "drain") == 0)
         proxy_drain(c->proxy, 0);
     else
@@ -378,6 +438,7 @@ struct control *control_free(struct control *c)
 
 void control_drain(struct control *c)
 {
+    hand_over_execs(c);
     loop_io_stop(c->proxy->loop, &c->listener);
     c->listener.fd = fd_close(c->listener.fd);
 }

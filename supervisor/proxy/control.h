@@ -7,6 +7,7 @@
 
 #include "base/defs.h"
 #include "proxy/proxy.h"
+#include "proxy/registry.h"
 
 #define CONTROL_MESSAGE_MAX ((size_t)65536)
 #define CONTROL_QUEUE_MAX 1024 /* datagrams */
@@ -29,8 +30,11 @@ int control_new(struct proxy *p, const struct control_config *c, struct control 
 struct control *control_free(struct control *c);
 
 void control_ready(struct control *c);
-/* A proxy that is being replaced leaves the listener to its successor. */
+/* A proxy that is being replaced leaves the listener to its successor, and tells it, through clawsupd, which
+ * execs are the tenant's: their clients come back for the exit code on a new connection. */
 void control_drain(struct control *c);
+/* The same for one exec that was created after that. */
+void control_hand_over_exec(struct control *c, const struct registry_exec *x);
 /* Queues a record ("type":"decision"); dropped and counted when the queue is full or nobody listens. */
 void control_record(struct control *c, const json_t *record);
 uint64_t control_dropped(const struct control *c);

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "filter/exec.h"
+#include "proxy/control.h"
 #include "proxy/link.h"
 #include "proxy/registry.h"
 #include "proxy/tunnel.h"
@@ -28,6 +29,8 @@ static void exec_created(
         r = respond_exec_create(j, id, &out);
     if (r >= 0)
         r = registry_exec_add(x->proxy->registry, id, x->id);
+    if (r >= 0 && x->proxy->draining && x->proxy->control)
+        control_hand_over_exec(x->proxy->control, registry_exec_find(x->proxy->registry, id));
     if (r < 0)
         exchange_failed(x, r);
     else

@@ -405,6 +405,11 @@ int registry_exec_add(struct registry *r, const char *id, const char *container)
     return 0;
 }
 
+const struct registry_exec *registry_exec_at(const struct registry *r, size_t i)
+{
+    return i < r->n_execs ? &r->execs[i] : NULL;
+}
+
 const struct registry_exec *registry_exec_find(const struct registry *r, const char *id)
 {
     return exec_find(r, id);

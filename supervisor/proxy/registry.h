@@ -76,6 +76,8 @@ struct registry_exec {
     bool started;
 };
 int registry_exec_add(struct registry *r, const char *id, const char *container) _must_check_;
+/* The execs one by one, in no order, forgotten ones (id "") among them; NULL behind the last. */
+const struct registry_exec *registry_exec_at(const struct registry *r, size_t i);
 /* NULL: not one of ours. */
 const struct registry_exec *registry_exec_find(const struct registry *r, const char *id);
 /* Marks it as started: 0; -ENOENT: not ours; -EALREADY: it was started before. */

@@ -326,8 +326,6 @@ ParameterizedTestParameters(route, switches)
         {"POST /containers/x/restart", false, "allow-restart"},
         {"POST /containers/x/exec", true, "allow-exec"},
         {"POST /exec/" ID "/start", true, "allow-exec"},
-        {"POST /exec/" ID "/resize", false, "allow-exec"},
-        {"GET /exec/" ID "/json", false, "allow-exec"},
         {"POST /containers/x/update", true, "allow-update"},
         {"POST /containers/x/rename?name=y", false, "allow-rename"},
         {"PUT /containers/x/archive?path=/", true, "allow-archive-put"},
