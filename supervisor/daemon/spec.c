@@ -212,18 +212,27 @@ static int build_host(const struct config_tenant *t, const char *cgroup_parent, 
     if (!host)
         return -ENOMEM;
     r = build_ports(t, body, host);
-    if (r >= 0)
-        r = add_limits(&t->limits, host);
     if (r >= 0 && *cgroup_parent && json_object_set_new(host, "CgroupParent", json_string(cgroup_parent)) < 0)
         r = -ENOMEM;
     return json_object_set_new(body, "HostConfig", host) < 0 ? -ENOMEM : r;
+}
+
+/* Limits change in place, so their values are no part of the hash. Taking one away needs a new container: the
+ * engine cannot update a limit to none. */
+static int hash_of(const json_t *body, const struct config_limits *l, char ret_hash[static HASH_HEX_SIZE])
+{
+    _cleanup_free_ char *text = json_to_string(body), *hashed = NULL;
+
+    if (!text || asprintf(&hashed, "%s %d%d%d", text, l->memory_bytes > 0, l->nano_cpus > 0, l->pids > 0) < 0)
+        return -ENOMEM;
+    hash_hex(hashed, strlen(hashed), ret_hash);
+    return 0;
 }
 
 int spec_gateway(const struct config_tenant *t, const char *network_id, const char *cgroup_parent,
     json_t **ret, char ret_hash[static HASH_HEX_SIZE], struct err *e)
 {
     _cleanup_json_ json_t *body = json_object();
-    _cleanup_free_ char *text = NULL;
     char network[64];
     json_t *env = NULL;
     int r = body ? build_env(t, &env, e) : -ENOMEM;
@@ -239,14 +248,12 @@ int spec_gateway(const struct config_tenant *t, const char *network_id, const ch
         (t->gateway.user && json_object_set_new(body, "User", json_string(t->gateway.user)) < 0))
         return -ENOMEM;
     r = build_host(t, cgroup_parent, body);
-    if (r < 0)
+    if (r >= 0)
+        r = hash_of(body, &t->limits, ret_hash);
+    if (r >= 0 && ret)
+        r = add_limits(&t->limits, json_object_get(body, "HostConfig"));
+    if (r < 0 || !ret)
         return r;
-    text = json_to_string(body);
-    if (!text)
-        return -ENOMEM;
-    hash_hex(text, strlen(text), ret_hash);
-    if (!ret)
-        return 0;
     spec_network_name(network, sizeof(network), t->slug);
     if (json_object_set_new(json_object_get(body, "HostConfig"), "NetworkMode", json_string(network)) < 0 ||
         json_object_set_new(body, "NetworkingConfig",

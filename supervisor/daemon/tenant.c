@@ -14,7 +14,9 @@
 #include "daemon/proxy_child.h"
 #include "daemon/spec.h"
 
-#define STOP_TIMEOUT_US (60 * USEC_PER_SEC)
+#define LIST_TIMEOUT_US (20 * USEC_PER_SEC)
+#define SANDBOX_STOP_S 10
+#define STOP_MARGIN_US (15 * USEC_PER_SEC)
 
 struct tenant *manager_find(struct manager *m, const char *slug)
 {
@@ -295,11 +297,6 @@ static void component_release(struct component *c)
     c->inspect_call = NULL;
 }
 
-struct stop_all {
-    struct manager *m;
-    char slug[SLUG_MAX + 1];
-};
-
 static void on_stopped(struct engine *e, const struct engine_answer *a, void *userdata)
 {
     (void)e;
@@ -308,22 +305,31 @@ static void on_stopped(struct engine *e, const struct engine_answer *a, void *us
         log_warning("a container of a tenant that left could not be stopped: %s", a->message);
 }
 
-/* Everything with the tenant's label, gateway and sandboxes; nothing is removed. */
+/* Everything with the tenant's label, gateway and sandboxes; nothing is removed. `userdata` is the gateway's
+ * stop time-out in seconds: the tenant itself is gone by now. */
 static void on_members(struct engine *e, const struct engine_answer *a, void *userdata)
 {
+    unsigned timeout = (unsigned)(uintptr_t)userdata;
     json_t *row;
     size_t i;
 
-    (void)userdata;
-    if (a->result != ENGINE_OK || a->status != 200)
+    if (a->result != ENGINE_OK || a->status != 200) {
+        log_error(
+            "the containers of a tenant that left could not be listed, and may still run: %s", a->message);
         return;
+    }
     json_array_foreach(a->body, i, row)
     {
         const char *id = json_string_value(json_object_get(row, "Id"));
+        const char *role =
+            json_string_value(json_object_get(json_object_get(row, "Labels"), SPEC_LABEL_ROLE));
+        bool gateway = role && strcmp(role, "gateway") == 0;
+        unsigned t = gateway ? timeout : SANDBOX_STOP_S;
         _cleanup_free_ char *path = NULL;
 
-        if (id && asprintf(&path, "/containers/%s/stop", id) >= 0)
-            (void)engine_request(e, "POST", path, NULL, STOP_TIMEOUT_US, on_stopped, NULL, NULL);
+        if (id && asprintf(&path, "/containers/%s/stop?t=%u", id, t) >= 0)
+            (void)engine_request(
+                e, "POST", path, NULL, t * USEC_PER_SEC + STOP_MARGIN_US, on_stopped, NULL, NULL);
     }
 }
 
@@ -335,7 +341,8 @@ static void stop_members(struct tenant *t)
         return;
     escaped = engine_escape(filter);
     if (escaped && asprintf(&path, "/containers/json?filters=%s", escaped) >= 0)
-        (void)engine_request(t->manager->engine, "GET", path, NULL, STOP_TIMEOUT_US, on_members, NULL, NULL);
+        (void)engine_request(t->manager->engine, "GET", path, NULL, LIST_TIMEOUT_US, on_members,
+            (void *)(uintptr_t)(t->config->gateway.stop_timeout_us / USEC_PER_SEC), NULL);
 }
 
 void tenant_remove(struct tenant *t, bool stop)
