@@ -80,7 +80,8 @@ static void on_stage(struct proxy_process *proc, const json_t *j)
     _cleanup_free_ char *path = NULL;
     struct err e = {0};
     json_int_t id = json_integer_value(json_object_get(j, "id"));
-    int r = staging_add(t->manager->config, t->config, get_text(j, "source"), &path, &e);
+    const char *at = get_text(j, "path");
+    int r = staging_add(t->manager->config, t->config, get_text(j, "source"), *at ? at : NULL, &path, &e);
 
     if (r < 0) {
         reply = json_pack("{s:s, s:I, s:s}", "type", "staged", "id", id, "error", e.msg);

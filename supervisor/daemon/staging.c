@@ -49,37 +49,101 @@ static int open_source(const char *source, struct err *e)
     return err_set(e, -errno, "%s: %m", source);
 }
 
-/* An empty directory or file of the source's kind, to be mounted on. */
+/* True for DIR/N, as make_target() names them. */
+static bool is_target(const char *dir, const char *path)
+{
+    size_t n = strlen(dir);
+    uint64_t number;
+
+    return str_startswith(path, dir) && path[n] == '/' &&
+           str_parse_u64(path + n + 1, UINT64_MAX, &number) >= 0;
+}
+
+static int make_node(const char *path, mode_t kind)
+{
+    int fd;
+
+    if (S_ISDIR(kind))
+        return mkdir(path, 0700) < 0 ? -errno : 0;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    (void)fd_close(fd);
+    return 0;
+}
+
+static bool is_full(const char *dir)
+{
+    DIR *h = opendir(dir);
+    size_t n = 0;
+
+    while (h && readdir(h))
+        n++;
+    if (h)
+        (void)closedir(h);
+    return n > STAGING_MAX;
+}
+
+/* An empty directory or file of the source's kind, to be mounted on. Its name is the time: a name that came
+ * back after a reboot would show a container what was staged for another. */
 static int make_target(const char *dir, mode_t kind, char **ret)
 {
-    char *path = NULL;
+    struct timespec ts = {0};
+    uint64_t number;
 
-    for (unsigned i = 1; i <= STAGING_MAX; i++) {
+    if (is_full(dir))
+        return -ENOSPC;
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    number = (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+    for (unsigned i = 0; i < 100; i++) {
+        char *path = NULL;
         int r;
 
-        if (asprintf(&path, "%s/%u", dir, i) < 0)
+        if (asprintf(&path, "%s/%llu", dir, (unsigned long long)(number + i)) < 0)
             return -ENOMEM;
-        if (S_ISDIR(kind)) {
-            r = mkdir(path, 0700);
-        } else {
-            r = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-            if (r >= 0)
-                r = fd_close(r) == -EBADF ? 0 : -1;
-        }
+        r = make_node(path, kind);
         if (r >= 0) {
             *ret = path;
             return 0;
         }
-        r = -errno;
         free(path);
         if (r != -EEXIST)
             return r;
     }
-    return -ENOSPC;
+    return -EEXIST;
 }
 
-int staging_add(
-    const struct config *c, const struct config_tenant *t, const char *source, char **ret, struct err *e)
+/* The same for a given path, after a reboot. 1: the source is mounted there already. */
+static int reuse_target(const char *dir, const char *at, const struct stat *source, char **ret)
+{
+    struct statx sx;
+    struct stat st;
+    int r;
+
+    if (!is_target(dir, at))
+        return -EINVAL;
+    r = make_node(at, source->st_mode);
+    if (r < 0 && r != -EEXIST)
+        return r;
+    if (r == -EEXIST) {
+        if (lstat(at, &st) < 0 || statx(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW, 0, &sx) < 0)
+            return -errno;
+        r = 1;
+        if (!(sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)) /* left behind by a crash before the mount */
+            r = (st.st_mode & S_IFMT) == (source->st_mode & S_IFMT) ? 0 : -EEXIST;
+        else if (st.st_dev != source->st_dev || st.st_ino != source->st_ino)
+            r = -EEXIST;
+    }
+    if (r >= 0) {
+        *ret = strdup(at);
+        if (!*ret)
+            return -ENOMEM;
+    }
+    return r;
+}
+
+int staging_add(const struct config *c, const struct config_tenant *t, const char *source, const char *at,
+    char **ret, struct err *e)
 {
     _cleanup_close_ int fd = -EBADF, tree = -EBADF;
     _cleanup_free_ char *dir = NULL, *path = NULL;
@@ -101,9 +165,13 @@ int staging_add(
     if (r >= 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
         r = -errno;
     if (r >= 0)
-        r = make_target(dir, st.st_mode, &path);
+        r = at ? reuse_target(dir, at, &st, &path) : make_target(dir, st.st_mode, &path);
     if (r < 0)
         return err_set(e, r, "staging directory: %s", strerror(-r));
+    if (r > 0) {
+        *ret = TAKE_PTR(path);
+        return 0;
+    }
     /* The descriptor is what is mounted: whatever the tenant renames or links meanwhile, this file stays. */
     tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (tree < 0 || move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
@@ -118,13 +186,11 @@ int staging_add(
 int staging_remove(const struct config *c, const char *slug, const char *path, struct err *e)
 {
     _cleanup_free_ char *dir = NULL;
-    uint64_t n;
     int r = staging_dir(c, slug, &dir);
 
     if (r < 0)
         return err_set(e, r, "out of memory");
-    if (!str_startswith(path, dir) || path[strlen(dir)] != '/' ||
-        str_parse_u64(path + strlen(dir) + 1, STAGING_MAX, &n) < 0)
+    if (!is_target(dir, path))
         return err_set(e, -EINVAL, "%s is not a staging path of %s", path, slug);
     if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
         return err_set(e, -errno, "%s: umount: %m", path);

@@ -11,9 +11,12 @@
 
 /* Mounts `source`, which must lie below one of the tenant's bind roots, on a new directory (or file) under
  * RUNTIME_DIR/.supervisor/staging/SLUG and returns its path (caller frees). -EACCES: a link in the way or
- * outside of the roots; -ENOENT: no such source (nothing is created); other -errno of mount(2). */
-int staging_add(
-    const struct config *c, const struct config_tenant *t, const char *source, char **ret, struct err *e);
+ * outside of the roots; -ENOENT: no such source (nothing is created); other -errno of mount(2).
+ * `at` (NULL: anywhere) is a staging path of before: the container that was created with it is about to
+ * start, perhaps after a reboot. It is mounted again, or found to be in place; -EEXIST: something else is
+ * there. */
+int staging_add(const struct config *c, const struct config_tenant *t, const char *source, const char *at,
+    char **ret, struct err *e);
 
 /* Unmounts and removes one staging path of this tenant; anything else is -EINVAL. */
 int staging_remove(const struct config *c, const char *slug, const char *path, struct err *e);

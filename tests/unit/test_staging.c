@@ -1,0 +1,160 @@
+/* test_staging.c: bind sources staged for the engine: what a link cannot do, and a path that must come back.
+ * Mounts in a mount namespace of its own; needs root. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "daemon/staging.h"
+
+static char home[] = "/tmp/clawtest-staging-XXXXXX";
+static char workspace[64], project[80], other[80], runtime[64];
+static struct config config;
+static struct config_tenant tenant;
+
+static void make_dirs(void)
+{
+    char text[128];
+    static const char *const below[] = {"", "/.supervisor", "/.supervisor/staging"};
+
+    (void)snprintf(workspace, sizeof(workspace), "%s/workspace", home);
+    (void)snprintf(project, sizeof(project), "%s/project", workspace);
+    (void)snprintf(other, sizeof(other), "%s/other", workspace);
+    (void)snprintf(runtime, sizeof(runtime), "%s/run", home);
+    cr_assert_eq(mkdir(workspace, 0755), 0);
+    cr_assert_eq(mkdir(project, 0755), 0);
+    cr_assert_eq(mkdir(other, 0755), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(below); i++) {
+        (void)snprintf(text, sizeof(text), "%s%s", runtime, below[i]);
+        cr_assert_eq(mkdir(text, 0755), 0);
+    }
+}
+
+static void setup(void)
+{
+    if (geteuid() != 0)
+        cr_skip_test("needs root");
+    cr_assert_not_null(mkdtemp(home));
+    cr_assert_eq(unshare(CLONE_NEWNS), 0);
+    cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    make_dirs();
+    config.runtime_dir = runtime;
+    tenant.policy = policy_new("a");
+    cr_assert_not_null(tenant.policy);
+    (void)snprintf(tenant.slug, sizeof(tenant.slug), "a");
+    cr_assert_geq(policy_list_add(&tenant.policy->bind_mount_from, workspace), 0);
+}
+
+static void teardown(void)
+{
+    char text[128];
+
+    if (geteuid() != 0)
+        return;
+    tenant.policy = policy_free(tenant.policy);
+    /* The mounts go with the namespace; the tree is removed by hand, and never through a mount. */
+    (void)staging_sweep(&config, "a", NULL, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(text, sizeof(text), "rm -rf --one-file-system %s", home);
+        cr_expect_eq(system(text), 0); /* NOLINT(cert-env33-c): a fixed command on our own directory */
+    }
+}
+
+TestSuite(staging, .init = setup, .fini = teardown);
+
+static ino_t inode(const char *path)
+{
+    struct stat st;
+
+    cr_assert_eq(stat(path, &st), 0, "%s", path);
+    return st.st_ino;
+}
+
+Test(staging, shows_the_very_directory)
+{
+    _cleanup_free_ char *path = NULL, *second = NULL;
+    char moved[96];
+    struct err e = {0};
+
+    cr_assert_eq(staging_add(&config, &tenant, project, NULL, &path, &e), 0, "%s", e.msg);
+    cr_expect_eq(inode(path), inode(project));
+    cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &second, &e), 0, "%s", e.msg);
+    cr_expect_str_neq(path, second);
+    /* The tenant renames it and puts a link in its place: what is staged stays. */
+    (void)snprintf(moved, sizeof(moved), "%s/moved", workspace);
+    cr_assert_eq(rename(project, moved), 0);
+    cr_assert_eq(symlink("/", project), 0);
+    cr_expect_eq(inode(path), inode(moved));
+    cr_expect_eq(staging_remove(&config, "a", path, &e), 0, "%s", e.msg);
+    cr_expect_eq(staging_remove(&config, "a", second, &e), 0, "%s", e.msg);
+    cr_expect_eq(access(path, F_OK), -1);
+    cr_expect_eq(access(moved, F_OK), 0);
+}
+
+Test(staging, refuses)
+{
+    _cleanup_free_ char *path = NULL;
+    char text[128];
+    struct err e = {0};
+
+    (void)snprintf(text, sizeof(text), "%s/link", workspace);
+    cr_assert_eq(symlink("/etc", text), 0);
+    cr_expect_eq(staging_add(&config, &tenant, text, NULL, &path, &e), -EACCES);
+    (void)snprintf(text, sizeof(text), "%s/link/ssl", workspace);
+    cr_expect_eq(staging_add(&config, &tenant, text, NULL, &path, &e), -EACCES);
+    (void)snprintf(text, sizeof(text), "%s/absent", workspace);
+    cr_expect_eq(staging_add(&config, &tenant, text, NULL, &path, &e), -ENOENT);
+    cr_expect_eq(access(text, F_OK), -1, "it was created");
+    cr_expect_eq(staging_add(&config, &tenant, "/etc", NULL, &path, &e), -EACCES);
+    (void)snprintf(text, sizeof(text), "%s/../other", workspace);
+    cr_expect_eq(staging_add(&config, &tenant, text, NULL, &path, &e), -EACCES);
+    (void)snprintf(text, sizeof(text), "%s/fifo", workspace);
+    cr_assert_eq(mkfifo(text, 0600), 0);
+    cr_expect_eq(staging_add(&config, &tenant, text, NULL, &path, &e), -EACCES);
+    cr_expect_null(path);
+}
+
+Test(staging, comes_back_at_the_same_path)
+{
+    _cleanup_free_ char *path = NULL, *again = NULL, *third = NULL;
+    struct err e = {0};
+
+    cr_assert_eq(staging_add(&config, &tenant, project, NULL, &path, &e), 0, "%s", e.msg);
+    cr_assert_eq(staging_add(&config, &tenant, project, path, &again, &e), 0, "%s", e.msg);
+    cr_expect_str_eq(again, path, "it was there");
+    free(again);
+    again = NULL;
+    cr_expect_eq(staging_add(&config, &tenant, other, path, &again, &e), -EEXIST, "another source is there");
+    cr_assert_eq(umount2(path, MNT_DETACH), 0); /* as a crash would leave it */
+    cr_assert_eq(staging_add(&config, &tenant, project, path, &again, &e), 0, "%s", e.msg);
+    cr_expect_eq(inode(path), inode(project));
+    cr_assert_eq(staging_remove(&config, "a", path, &e), 0, "%s", e.msg); /* as a reboot would */
+    cr_assert_eq(staging_add(&config, &tenant, project, path, &third, &e), 0, "%s", e.msg);
+    cr_expect_str_eq(third, path);
+    cr_expect_eq(inode(path), inode(project));
+    cr_expect_eq(staging_remove(&config, "a", path, &e), 0, "%s", e.msg);
+}
+
+Test(staging, only_below_its_own_directory)
+{
+    _cleanup_free_ char *path = NULL;
+    static const char *const bad[] = {"/etc", "", "/run/clawsup/.supervisor/staging/b/1"};
+    char text[160];
+    struct err e = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        cr_expect_eq(staging_remove(&config, "a", bad[i], &e), -EINVAL, "%s", bad[i]);
+        cr_expect_eq(staging_add(&config, &tenant, project, bad[i], &path, &e), -EINVAL, "%s", bad[i]);
+    }
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/../b", runtime);
+    cr_expect_eq(staging_remove(&config, "a", text, &e), -EINVAL);
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/ab/1", runtime);
+    cr_expect_eq(staging_remove(&config, "a", text, &e), -EINVAL);
+    cr_expect_null(path);
+}
