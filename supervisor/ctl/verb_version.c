@@ -1,0 +1,60 @@
+/* verb_version.c: `clawsup version`: ours, and the daemon's if it answers. */
+#include "ctl/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "ctl/client.h"
+#include "ctl/text.h"
+
+/* The daemon's answer, or NULL: that it does not run is no error here. */
+static json_t *ask(const struct ctl *c)
+{
+    _cleanup_(client_freep) struct client *cl = NULL;
+    _cleanup_json_ json_t *request = ctl_request("version", NULL), *reply = NULL;
+
+    if (!request || client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, NULL) < 0 ||
+        client_send(cl, request, CTL_TIMEOUT_US, NULL) < 0 ||
+        client_receive(cl, CTL_TIMEOUT_US, &reply, NULL) < 0 || !json_is_true(json_object_get(reply, "ok")))
+        return NULL;
+    return TAKE_PTR(reply);
+}
+
+static int run(struct ctl *c, char **args, int n)
+{
+    _cleanup_json_ json_t *reply = ask(c);
+    const json_t *engine = json_object_get(reply, "engine");
+    char version[64], text[64], api[32];
+
+    (void)args;
+    (void)n;
+    if (c->json) {
+        _cleanup_json_ json_t *j =
+            json_pack("{s:i, s:b, s:s, s:O?}", "v", 1, "ok", 1, "version", CLAWSUP_VERSION, "daemon", reply);
+
+        return j ? ctl_print_json(j, false) : CTL_FAILED;
+    }
+    (void)printf("clawsup   %s\n", CLAWSUP_VERSION);
+    if (!reply) {
+        (void)printf("clawsupd  not reachable at %s\n", c->socket_path);
+        return CTL_OK;
+    }
+    text_safe(version, sizeof(version), text_of(reply, "version"));
+    text_safe(text, sizeof(text), text_of(engine, "version"));
+    text_safe(api, sizeof(api), text_of(engine, "api_version"));
+    (void)printf("clawsupd  %s%s\n", version,
+        strcmp(version, CLAWSUP_VERSION) != 0 ? "  (restart it: systemctl restart clawsupd)" : "");
+    if (*text)
+        (void)printf("engine    %s, API %s\n", text, api);
+    return CTL_OK;
+}
+
+const struct ctl_command verb_version = {
+    .name = "version",
+    .args = "",
+    .summary = "versions of clawsup, of the running clawsupd and of the engine",
+    .details = "Exit status 0 also when clawsupd does not run.",
+    .examples = "  clawsup version\n",
+    .run = run,
+};
