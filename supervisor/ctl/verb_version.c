@@ -8,7 +8,7 @@
 #include "ctl/client.h"
 #include "ctl/text.h"
 
-/* The daemon's answer, or NULL: that it does not run is no error here. */
+/* The daemon's answer, or NULL when there is none. */
 static json_t *ask(const struct ctl *c)
 {
     _cleanup_(client_freep) struct client *cl = NULL;
@@ -33,12 +33,14 @@ static int run(struct ctl *c, char **args, int n)
         _cleanup_json_ json_t *j =
             json_pack("{s:i, s:b, s:s, s:O?}", "v", 1, "ok", 1, "version", CLAWSUP_VERSION, "daemon", reply);
 
-        return j ? ctl_print_json(j, false) : CTL_FAILED;
+        if (!j || ctl_print_json(j, false) != CTL_OK)
+            return CTL_FAILED;
+        return reply ? CTL_OK : CTL_UNREACHABLE;
     }
     (void)printf("clawsup   %s\n", CLAWSUP_VERSION);
     if (!reply) {
         (void)printf("clawsupd  not reachable at %s\n", c->socket_path);
-        return CTL_OK;
+        return CTL_UNREACHABLE;
     }
     text_safe(version, sizeof(version), text_of(reply, "version"));
     text_safe(text, sizeof(text), text_of(engine, "version"));
@@ -54,7 +56,7 @@ const struct ctl_command verb_version = {
     .name = "version",
     .args = "",
     .summary = "versions of clawsup, of the running clawsupd and of the engine",
-    .details = "Exit status 0 also when clawsupd does not run.",
+    .details = "Exit status 3 when clawsupd does not answer. For the program alone: clawsup --version.",
     .examples = "  clawsup version\n",
     .run = run,
 };

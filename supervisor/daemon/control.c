@@ -390,7 +390,7 @@ static int on_accept(sd_event_source *s, int listen_fd, uint32_t revents, void *
     return 0;
 }
 
-int control_new(sd_event *event, int listen_fd, const struct control_verb *verbs, size_t n_verbs,
+int control_server_new(sd_event *event, int listen_fd, const struct control_verb *verbs, size_t n_verbs,
     void *userdata, struct control **ret)
 {
     struct control *c = calloc(1, sizeof(*c));
@@ -411,14 +411,14 @@ int control_new(sd_event *event, int listen_fd, const struct control_verb *verbs
             r = sd_event_source_set_enabled(c->retry, SD_EVENT_OFF);
     }
     if (r < 0) {
-        (void)control_free(c);
+        (void)control_server_free(c);
         return r;
     }
     *ret = c;
     return 0;
 }
 
-struct control *control_free(struct control *c)
+struct control *control_server_free(struct control *c)
 {
     if (!c)
         return NULL;

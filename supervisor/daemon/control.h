@@ -47,12 +47,12 @@ struct control_verb {
 
 /* Serves `listen_fd` (listening, non-blocking; borrowed, stays open; -1: none, see control_add_client).
  * `verbs` has static storage. -ENOMEM, -errno of sd_event. */
-int control_new(sd_event *event, int listen_fd, const struct control_verb *verbs, size_t n_verbs,
+int control_server_new(sd_event *event, int listen_fd, const struct control_verb *verbs, size_t n_verbs,
     void *userdata, struct control **ret);
 /* Closes all clients, the pending bytes of the last replies are tried once. Kept requests stay valid until
  * their handler ends them; their gone function is called. Not from inside a verb. NULL allowed. */
-struct control *control_free(struct control *c);
-DEFINE_CLEANUP(struct control *, control_free)
+struct control *control_server_free(struct control *c);
+DEFINE_CLEANUP(struct control *, control_server_free)
 
 /* Serves one connected stream socket; owns `fd` in any case. -ENOMEM, -EBUSY (CONTROL_CLIENTS_MAX; the client
  * was told), -errno. */

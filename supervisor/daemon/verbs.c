@@ -411,13 +411,13 @@ int verbs_start(struct manager *m, struct err *e)
     m->verbs->fd = fd_listen_unix(path, SOCK_STREAM, gid == (gid_t)-1 ? 0600 : 0660, (uid_t)-1, gid, e);
     if (m->verbs->fd < 0)
         return m->verbs->fd;
-    r = control_new(m->event, m->verbs->fd, table, ARRAY_SIZE(table), m, &m->control);
+    r = control_server_new(m->event, m->verbs->fd, table, ARRAY_SIZE(table), m, &m->control);
     return r < 0 ? err_set(e, r, "control socket: %s", strerror(-r)) : 0;
 }
 
 void verbs_stop(struct manager *m)
 {
-    m->control = control_free(m->control);
+    m->control = control_server_free(m->control);
     if (!m->verbs)
         return;
     (void)fd_close(m->verbs->fd);

@@ -106,7 +106,7 @@ def test_version_and_options_anywhere():
     want = run("--version").stdout
     assert re.fullmatch(r"clawsup \d+\.\d+\.\d+\n", want)
     assert run("status", "--version").stdout == want
-    assert run("--socket", "/nonexistent", "version", "--json").returncode == 0
+    assert run("--socket", "/nonexistent", "version", "--json").returncode == 3
     p = run("--json", "--socket=/nonexistent", "status")
     assert p.returncode == 3 and json.loads(p.stdout)["code"] == "unreachable"
     assert run("status", "--", "--watch", "--socket", "x").returncode == 64
@@ -139,9 +139,9 @@ def test_the_socket_comes_from_the_option_then_the_environment_then_the_configur
     assert "%s/run/control.sock: " % tmp_path in run("--config", conf, "status").stderr
 
 
-def test_version_without_a_daemon_is_0(tmp_path):
+def test_version_without_a_daemon_still_tells_ours(tmp_path):
     p = run("version", "--socket", str(tmp_path / "none"))
-    assert p.returncode == 0 and "not reachable" in p.stdout
+    assert p.returncode == 3 and p.stdout.startswith("clawsup ") and "not reachable" in p.stdout
 
 
 class Canned:

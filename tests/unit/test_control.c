@@ -84,12 +84,12 @@ static void setup(struct fixture *f, int listen_fd)
 {
     *f = (struct fixture){0};
     cr_assert_geq(sd_event_new(&f->event), 0);
-    cr_assert_geq(control_new(f->event, listen_fd, verbs, ARRAY_SIZE(verbs), f, &f->control), 0);
+    cr_assert_geq(control_server_new(f->event, listen_fd, verbs, ARRAY_SIZE(verbs), f, &f->control), 0);
 }
 
 static void teardown(struct fixture *f)
 {
-    f->control = control_free(f->control);
+    f->control = control_server_free(f->control);
     sd_event_unref(f->event);
 }
 
@@ -269,7 +269,7 @@ Test(control, a_kept_request_outlives_the_server)
     settle(&f);
     kept = f.kept;
     control_request_on_gone(kept, NULL, NULL);
-    f.control = control_free(f.control);
+    f.control = control_server_free(f.control);
     cr_expect_not(control_request_alive(kept));
     cr_expect_eq(control_reply(kept, NULL), -EPIPE);
     teardown(&f);
