@@ -86,12 +86,13 @@ static const struct field config_rows[] = {
 static const struct field_table config_table = {
     "create", config_rows, ARRAY_SIZE(config_rows), &create_host_table};
 
-static int model_new(const struct policy *p, const char *name, struct create_model **ret)
+/* The defaults under the policy. NULL when out of memory. */
+static struct create_model *model_new(const struct policy *p, const char *name)
 {
-    _cleanup_create_model_ struct create_model *m = calloc(1, sizeof(*m));
+    struct create_model *m = calloc(1, sizeof(*m));
 
     if (!m)
-        return -ENOMEM;
+        return NULL;
     memcpy(m->tenant, p->tenant, sizeof(m->tenant));
     m->stop_timeout = -1;
     m->name = strdup(name);
@@ -111,24 +112,21 @@ static int model_new(const struct policy *p, const char *name, struct create_mod
     if (!m->name || !m->image || !m->user || !m->workdir || !m->hostname || !m->domainname ||
         !m->stop_signal || !m->cgroup_parent || !m->runtime || !m->labels || !m->env || !m->security_opt ||
         !m->cap_add || !m->ulimits)
-        return -ENOMEM;
-    *ret = TAKE_PTR(m);
-    return 0;
+        return create_model_free(m);
+    return m;
 }
 
 int create_parse(const struct policy *p, const char *name, const json_t *body, struct create_model **ret,
     struct refusal *refusal)
 {
-    _cleanup_create_model_ struct create_model *m = NULL;
-    struct create_ctx c = {.policy = p};
+    _cleanup_create_model_ struct create_model *m = model_new(p, name);
+    struct create_ctx c = {.policy = p, .m = m};
     int r;
 
     if (refusal)
         *refusal = (struct refusal){0};
-    r = model_new(p, name, &m);
-    if (r < 0)
-        return r;
-    c.m = m;
+    if (!m)
+        return -ENOMEM;
     if (!json_is_object(body))
         return refusal_set(refusal, 400, "create", "the body must be an object");
     r = fields_read(&config_table, body, &c, refusal);

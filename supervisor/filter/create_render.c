@@ -45,23 +45,6 @@ static json_t *mounts_json(const struct create_model *m)
     return TAKE_PTR(a);
 }
 
-char *create_binds_label(const struct create_model *m)
-{
-    _cleanup_json_ json_t *a = json_array();
-
-    for (size_t i = 0; a && i < m->n_binds; i++) {
-        const struct create_bind *b = &m->binds[i];
-        char relabel[2] = {b->relabel, '\0'};
-        json_t *o =
-            json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "source", b->source, "root", b->root, "staged",
-                b->staged ? b->staged : "", "target", b->target, "readonly", b->readonly, "relabel", relabel);
-
-        if (json_array_append_new(a, o) < 0)
-            return NULL;
-    }
-    return a ? json_to_string(a) : NULL;
-}
-
 json_t *create_labels_json(const struct create_model *m)
 {
     _cleanup_json_ json_t *o = json_copy(m->labels);
@@ -203,61 +186,5 @@ int create_render(const struct create_model *m, unsigned api_minor, char **ret)
     if (!text)
         return -ENOMEM;
     *ret = text;
-    return 0;
-}
-
-static int bind_from_json(const json_t *o, struct create_bind *b)
-{
-    const char *source, *root, *staged, *target, *relabel;
-    int readonly;
-
-    if (json_unpack((json_t *)(uintptr_t)o, "{s:s, s:s, s:s, s:s, s:b, s:s}", "source", &source, "root",
-            &root, "staged", &staged, "target", &target, "readonly", &readonly, "relabel", &relabel) < 0)
-        return -EBADMSG;
-    if (!str_is_clean_path(source) || !str_is_clean_path(root) || !str_path_covers(root, source) ||
-        !str_is_clean_path(target) || (*staged && !str_is_clean_path(staged)))
-        return -EBADMSG;
-    b->readonly = readonly;
-    b->relabel = relabel[0];
-    b->source = strdup(source);
-    b->root = strdup(root);
-    b->target = strdup(target);
-    b->staged = *staged ? strdup(staged) : NULL;
-    if (!b->source || !b->root || !b->target || (*staged && !b->staged))
-        return -ENOMEM;
-    return 0;
-}
-
-int create_binds_from_labels(const json_t *labels, struct create_bind **ret, size_t *ret_n)
-{
-    const char *text = json_string_value(json_object_get(labels, LABEL_BINDS));
-    _cleanup_json_ json_t *a = NULL;
-    struct create_bind *binds;
-    size_t n;
-    int r = 0;
-
-    *ret = NULL;
-    *ret_n = 0;
-    if (!text)
-        return 0;
-    r = json_load_strict(text, strlen(text), CREATE_BODY_MAX, &a, NULL);
-    if (r < 0)
-        return r == -ENOMEM ? r : -EBADMSG;
-    n = json_array_size(a);
-    if (!json_is_array(a) || n > CREATE_MOUNTS_MAX)
-        return -EBADMSG;
-    if (n == 0)
-        return 0;
-    binds = calloc(n, sizeof(*binds));
-    if (!binds)
-        return -ENOMEM;
-    for (size_t i = 0; r >= 0 && i < n; i++)
-        r = bind_from_json(json_array_get(a, i), &binds[i]);
-    if (r < 0) {
-        create_binds_free(binds, n);
-        return r;
-    }
-    *ret = binds;
-    *ret_n = n;
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "filter/process.h"
 
 #define POLICY_VERSION 1
 
@@ -145,17 +146,12 @@ static int names_from_json(const json_t *v, enum policy_names *ret)
 
 static int text_from_json(const json_t *v, char **ret)
 {
-    char *copy = NULL;
-
-    if (!json_is_null(v)) {
-        if (!json_is_string(v))
-            return -EINVAL;
-        copy = strdup(json_string_value(v));
-        if (!copy)
-            return -ENOMEM;
-    }
+    if (json_is_string(v))
+        return process_set(ret, json_string_value(v));
+    if (!json_is_null(v))
+        return -EINVAL;
     free(*ret);
-    *ret = copy;
+    *ret = NULL;
     return 0;
 }
 

@@ -86,10 +86,20 @@ static int read_filter(
     return respond_put(f->map, key, TAKE_PTR(values));
 }
 
+static struct respond_filters *filters_new(void)
+{
+    struct respond_filters *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        return NULL;
+    f->map = json_object();
+    return f->map ? f : respond_filters_free(f);
+}
+
 int respond_filters_parse(
     enum respond_list kind, const char *text, struct respond_filters **ret, struct refusal *refusal)
 {
-    _cleanup_respond_filters_ struct respond_filters *f = calloc(1, sizeof(*f));
+    _cleanup_respond_filters_ struct respond_filters *f = filters_new();
     _cleanup_json_ json_t *o = NULL;
     struct err e = {{0}};
     int r = 0;
@@ -97,9 +107,6 @@ int respond_filters_parse(
     if (refusal)
         *refusal = (struct refusal){0};
     if (!f)
-        return -ENOMEM;
-    f->map = json_object();
-    if (!f->map)
         return -ENOMEM;
     if (text && *text) {
         r = json_load_strict(text, strlen(text), FILTERS_TEXT_MAX, &o, &e);

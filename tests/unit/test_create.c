@@ -700,3 +700,78 @@ Test(create, image_ids_are_full)
     cr_expect_eq(create_set_image(m, FIXTURE_IMAGE), 0);
     cr_expect_eq(create_render(m, 41, &text), 0);
 }
+
+/* ---------------------------------------------------------------- rows that differ in their key only */
+/* BEFORE "KEY":VALUE AFTER is a body that the row WHERE.KEY refuses with `status`. */
+struct key_rows {
+    const char *before, *after, *where, *value;
+    int status;
+    const char *keys[16];
+};
+
+static const struct key_rows key_rows[] = {
+    {"\"NetworkingConfig\":{\"EndpointsConfig\":{\"default\":{", "}}}", "create.EndpointsConfig", "[1]", 403,
+        {"Links", "MacAddress", "DriverOpts", "GwPriority", "NetworkID", "EndpointID", "Gateway", "IPAddress",
+            "IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "DNSNames"}},
+    {"\"HostConfig\":{\"Mounts\":[{\"BindOptions\":{", "}}]}", "create.BindOptions", "true", 403,
+        {"NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"}},
+    {"\"HostConfig\":{\"Mounts\":[{", "}]}", "create.Mounts", "{\"x\":1}", 403,
+        {"VolumeOptions", "ImageOptions", "ClusterOptions"}},
+    {"\"HostConfig\":{\"Mounts\":[{", "}]}", "create.Mounts", "7", 400, {"Consistency", "Type", "Source"}},
+    {"\"HostConfig\":{", "}", "create.HostConfig", "\"x\"", 400,
+        {"KernelMemory", "KernelMemoryTCP", "AutoRemove", "Init", "LogConfig", "RestartPolicy", "Memory"}},
+    {"\"HostConfig\":{\"LogConfig\":{", "}}", "create.LogConfig", "7", 400, {"Config", "Type"}},
+    {"\"HostConfig\":{\"RestartPolicy\":{", "}}", "create.RestartPolicy", "\"x\"", 400,
+        {"MaximumRetryCount"}},
+    {"\"Healthcheck\":{", "}", "create.Healthcheck", "\"x\"", 400,
+        {"Interval", "Timeout", "StartPeriod", "StartInterval", "Retries", "Test"}},
+    {"", "", "create", "\"x\"", 400,
+        {"AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce", "Tty"}},
+};
+
+Test(create, every_key_has_its_row)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+
+    for (size_t i = 0; i < ARRAY_SIZE(key_rows); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(key_rows[i].keys) && key_rows[i].keys[k]; k++) {
+            const struct key_rows *row = &key_rows[i];
+            struct create_model *m = NULL;
+            struct refusal r = {0};
+            char text[256], rule[64];
+
+            (void)snprintf(text, sizeof(text), "{\"Image\":\"img\",%s\"%s\":%s%s}", row->before, row->keys[k],
+                row->value, row->after);
+            (void)snprintf(rule, sizeof(rule), "%s.%s", row->where, row->keys[k]);
+            cr_expect(parse(p, text, &m, &r) < 0, "%s", text);
+            cr_expect_eq(r.status, row->status, "%s: %s", text, r.reason);
+            cr_expect_str_eq(r.rule, rule, "%s", text);
+            cr_expect_null(strstr(r.reason, "not a known field"), "%s", text);
+        }
+}
+
+Test(create, flags_reach_the_body)
+{
+    static const char *const top[] = {
+        "AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce", "Tty"};
+    static const char *const host[] = {"AutoRemove", "Init", "ReadonlyRootfs"};
+    _cleanup_policy_ struct policy *p = fixture_policy();
+
+    for (size_t i = 0; i < ARRAY_SIZE(top) + ARRAY_SIZE(host); i++) {
+        bool is_host = i >= ARRAY_SIZE(top);
+        const char *key = is_host ? host[i - ARRAY_SIZE(top)] : top[i];
+        _cleanup_create_model_ struct create_model *m = NULL;
+        struct refusal r = {0};
+        char text[128];
+
+        (void)snprintf(text, sizeof(text), "{\"Image\":\"img\",%s\"%s\":true}%s",
+            is_host ? "\"HostConfig\":{" : "", key, is_host ? "}" : "");
+        cr_assert_eq(parse(p, text, &m, &r), 0, "%s", r.reason);
+        _cleanup_json_ json_t *o = rendered(m, 41);
+        cr_expect(
+            json_is_true(json_object_get(is_host ? json_object_get(o, "HostConfig") : o, key)), "%s", key);
+        for (size_t k = 0; k < ARRAY_SIZE(top); k++)
+            if (strcmp(top[k], key) != 0)
+                cr_expect(json_is_false(json_object_get(o, top[k])), "%s with %s", top[k], key);
+    }
+}

@@ -37,6 +37,8 @@ ParameterizedTestParameters(exec, refused)
         {"{\"Cmd\":[\"x\"],\"Env\":[\"=1\"]}", 400, "exec.Env"},
         {"{\"Cmd\":[\"x\"],\"Env\":{\"A\":\"1\"}}", 400, "exec.Env"},
         {"{\"Cmd\":[\"x\"],\"Tty\":\"true\"}", 400, "exec.Tty"},
+        {"{\"Cmd\":[\"x\"],\"Detach\":\"true\"}", 400, "exec.Detach"},
+        {"{\"Cmd\":[\"x\"],\"AttachStderr\":1}", 400, "exec.AttachStderr"},
         {"{\"Cmd\":[\"x\"],\"ConsoleSize\":[1,2,3]}", 400, "exec.ConsoleSize"},
         {"{\"Cmd\":[\"x\"],\"Container\":\"x\"}", 403, "exec.Container"},
     };
@@ -256,4 +258,32 @@ Test(update, command_lines)
         cr_assert_eq(update_render(&u, &text), 0);
         cr_expect_str_eq(text, cases[i].want);
     }
+}
+
+/* Everything else of the engine's UpdateConfig, each refused by its own row. */
+Test(update, every_key_has_its_row)
+{
+    static const char *const keys[] = {"MemoryReservation", "MemorySwappiness", "KernelMemory",
+        "KernelMemoryTCP", "CpuQuota", "CpuPeriod", "CpuShares", "CpuRealtimePeriod", "CpuRealtimeRuntime",
+        "CpusetCpus", "CpusetMems", "CpuCount", "CpuPercent", "CgroupParent", "BlkioWeight",
+        "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteIOps", "Devices", "DeviceCgroupRules", "DeviceRequests", "OomKillDisable", "Ulimits",
+        "IOMaximumIOps", "IOMaximumBandwidth"};
+    _cleanup_policy_ struct policy *p = fixture_policy();
+
+    p->allow_update = true;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        _cleanup_json_ json_t *body = json_pack("{s:[i]}", keys[i], 1);
+        struct update_model u = {0};
+        struct refusal r = {0};
+
+        cr_expect_eq(update_parse(p, body, &u, &r), -EPERM, "%s", keys[i]);
+        cr_expect_str_eq(r.rule + strlen("update."), keys[i]);
+        cr_expect_null(strstr(r.reason, "not a known field"), "%s", keys[i]);
+    }
+    _cleanup_json_ json_t *retry = fixture_json("{\"RestartPolicy\":{\"MaximumRetryCount\":3}}");
+    struct update_model u = {0};
+    struct refusal r = {0};
+    cr_expect_eq(update_parse(p, retry, &u, &r), -EPERM);
+    cr_expect_null(strstr(r.reason, "not a known field"));
 }
