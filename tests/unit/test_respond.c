@@ -440,6 +440,32 @@ Test(respond, events_are_rebuilt)
     cr_expect(json_equal(out, want), "%s", json_dumps(out, 0));
 }
 
+/* A stream as an engine wrote it: containers made, started, exec-ed in, on a network. */
+Test(respond, recorded_events)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_free_ char *text = NULL;
+    char *save = NULL;
+    size_t shown = 0, hidden = 0;
+
+    cr_assert_eq(fd_read_file("tests/unit/data/engine/events.txt", (size_t)1 << 20, &text, NULL), 0);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        _cleanup_json_ json_t *in = fixture_json(line), *out = NULL;
+
+        cr_assert_eq(respond_event(&VIEW(p), NULL, in, &out), 0);
+        bool quiet = strstr(line, "exec_") || strstr(line, "\"Type\":\"network\"");
+        cr_expect_eq(out == NULL, quiet, "%s", line);
+        shown += out != NULL;
+        hidden += out == NULL;
+        if (out) {
+            _cleanup_free_ char *rebuilt = json_to_string(out);
+            cr_expect_null(strstr(rebuilt, "staging"), "%s", rebuilt);
+        }
+    }
+    cr_expect_gt(shown, 0);
+    cr_expect_gt(hidden, 0);
+}
+
 /* ---------------------------------------------------------------- synthesised answers and errors */
 Test(respond, version_and_info_are_our_own)
 {
