@@ -40,7 +40,7 @@ struct conn {
     struct loop_garbage garbage;
     enum conn_state state;
     struct buf in, out;
-    size_t out_off, lingered;
+    size_t out_off, lingered, accounted;
     struct http1_request req;
     struct http1_body body;
     struct exchange *x;
@@ -67,6 +67,8 @@ static void conn_let_go(struct conn *c)
     struct proxy *p = c->proxy;
 
     c->state = CONN_GONE;
+    p->held_bytes -= c->accounted;
+    c->accounted = 0;
     loop_io_stop(p->loop, &c->io);
     loop_timer_cancel(p->loop, &c->timer);
     if (c->prev)
@@ -101,8 +103,9 @@ static void conn_update(struct conn *c)
         return;
     if (conn_unsent(c) > 0)
         ev |= EPOLLOUT;
-    if (!c->eof &&
-        (c->state == CONN_HEAD || c->state == CONN_LINGER || (c->state == CONN_BODY && !c->paused)))
+    /* The next request waits until the last answer has been taken. */
+    if (!c->eof && ((c->state == CONN_HEAD && conn_unsent(c) == 0) || c->state == CONN_LINGER ||
+                       (c->state == CONN_BODY && !c->paused)))
         ev |= EPOLLIN;
     if (ev == 0) /* a hang-up is wanted in any case, a half-close only once */
         ev = c->eof || c->half_closed ? (uint32_t)EPOLLET : LOOP_HANGUP;
@@ -114,6 +117,18 @@ static void conn_update(struct conn *c)
 size_t conn_unsent(const struct conn *c)
 {
     return c->out.len - c->out_off;
+}
+
+/* Keeps the sum of what clients have not taken. False: it is too much, and this connection has a part in it.
+ */
+static bool conn_account(struct conn *c)
+{
+    struct proxy *p = c->proxy;
+
+    p->held_bytes += conn_unsent(c);
+    p->held_bytes -= c->accounted;
+    c->accounted = conn_unsent(c);
+    return p->held_bytes <= PROXY_HELD_MAX || c->accounted <= READ_CHUNK;
 }
 
 static void conn_sent_all(struct conn *c)
@@ -164,7 +179,14 @@ void conn_flush(struct conn *c)
     } else if (had) {
         conn_sent_all(c);
     }
+    if (c->state != CONN_GONE && !conn_account(c)) {
+        log_warning("%s: closed: too many bytes wait for clients that do not read", c->peer);
+        conn_close(c);
+        return;
+    }
     conn_update(c);
+    if (had && c->state == CONN_HEAD && conn_unsent(c) == 0)
+        conn_advance(c);
 }
 
 struct buf *conn_out(struct conn *c)
@@ -246,6 +268,8 @@ static bool conn_head(struct conn *c)
     uint64_t limit = 0;
     ssize_t n;
 
+    if (conn_unsent(c) > 0)
+        return false;
     if (c->in.len == 0) {
         if (c->eof)
             conn_linger(c);
@@ -275,8 +299,7 @@ static bool conn_head(struct conn *c)
         conn_close(c);
         return false;
     }
-    if (limit ==
-        0) { /* answered, or being answered, without a body: one that was announced is not waited for */
+    if (limit == 0) { /* a body that was announced all the same is not waited for: the answer closes */
         c->state = CONN_BUSY;
         loop_timer_cancel(c->proxy->loop, &c->timer);
         exchange_run(c->x);

@@ -11,7 +11,7 @@ struct conn;
 struct exchange;
 
 /* Above this many unsent bytes a relay stops reading from the engine. */
-#define CONN_HIGH_WATER ((size_t)256 * 1024)
+#define CONN_HIGH_WATER ((size_t)128 * 1024)
 
 /* Takes an accepted, non-blocking descriptor. `peer` names the client in records. On failure the descriptor
  * is closed.

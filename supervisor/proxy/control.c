@@ -16,6 +16,7 @@
 #define STATS_PERIOD_US (5 * USEC_PER_SEC)
 #define STAGE_TIMEOUT_US (10 * USEC_PER_SEC)
 #define STAGE_MAX 256
+#define QUEUE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 struct message {
     char *text;
@@ -38,7 +39,7 @@ struct control {
     char policy_hash[65];
     bool ready;
     struct message queue[CONTROL_QUEUE_MAX]; /* a ring */
-    size_t head, n_queue;
+    size_t head, n_queue, queue_bytes;
     uint64_t dropped, dropped_told;
     struct staging staging[STAGE_MAX];
     size_t n_staging;
@@ -67,6 +68,7 @@ static void control_flush(struct control *c)
             return;
         }
         free(m->text);
+        c->queue_bytes -= m->len;
         c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
         c->n_queue--;
     }
@@ -84,8 +86,9 @@ static int control_send(struct control *c, const json_t *j)
         return -ENOMEM;
     if (len > CONTROL_MESSAGE_MAX)
         return -E2BIG;
-    if (c->n_queue == CONTROL_QUEUE_MAX)
+    if (c->n_queue == CONTROL_QUEUE_MAX || c->queue_bytes + len > QUEUE_BYTES_MAX)
         return -EAGAIN;
+    c->queue_bytes += len;
     c->queue[(c->head + c->n_queue++) % CONTROL_QUEUE_MAX] = (struct message){TAKE_PTR(text), len};
     control_flush(c);
     return c->io.fd < 0 ? -ENOTCONN : 0;
@@ -97,6 +100,7 @@ static void queue_clear(struct control *c)
         free(c->queue[c->head].text);
         c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
     }
+    c->queue_bytes = 0;
 }
 
 /* ---- hello: on the first connection plain, on a later one with the sockets */

@@ -10,7 +10,7 @@
 #include "proxy/registry.h"
 
 #define CONTROL_MESSAGE_MAX ((size_t)65536)
-#define CONTROL_QUEUE_MAX 1024 /* datagrams */
+#define CONTROL_QUEUE_MAX 1024 /* datagrams, and 4 MiB */
 #define CONTROL_LISTEN_MAX 16
 
 struct control;

@@ -17,6 +17,13 @@
 
 #define ARCHIVE_LIMIT ((uint64_t)512 * 1024 * 1024)
 
+static void drop_body(struct exchange *x)
+{
+    x->proxy->held_bytes -= x->accounted;
+    x->accounted = 0;
+    buf_reset(&x->body);
+}
+
 static void exchange_destroy(void *p)
 {
     struct exchange *x = p;
@@ -35,6 +42,7 @@ static void exchange_destroy(void *p)
 static void exchange_let_go(struct exchange *x)
 {
     x->ended = true;
+    drop_body(x);
     upstream_close(x->up);
     x->up = NULL;
     if (x->data_free)
@@ -119,8 +127,14 @@ bool exchange_is_stream(const struct exchange *x)
 
 void exchange_body(struct exchange *x, const char *data, size_t len)
 {
-    if (x->match.body == ROUTE_BODY_TAR)
+    if (x->match.body == ROUTE_BODY_TAR) {
         relay_upload(x, data, len);
+        return;
+    }
+    x->accounted += len;
+    x->proxy->held_bytes += len;
+    if (x->proxy->held_bytes > PROXY_HELD_MAX)
+        exchange_refuse_body(x, 503, "too many large requests at the same time");
     else if (buf_add(&x->body, data, len) < 0)
         exchange_refuse_body(x, 413, "the body is too large");
 }
@@ -131,7 +145,7 @@ void exchange_refuse_body(struct exchange *x, int status, const char *text)
     exchange_deny(x, status, "body", text);
 }
 
-static bool exchange_parse_body(struct exchange *x)
+bool exchange_parse_body(struct exchange *x)
 {
     struct err e = {0};
     int r;
@@ -139,7 +153,7 @@ static bool exchange_parse_body(struct exchange *x)
     if (x->match.body != ROUTE_BODY_JSON || x->body.len == 0)
         return true;
     r = json_load_strict(x->body.data, x->body.len, ROUTE_JSON_LIMIT, &x->json, &e);
-    buf_reset(&x->body);
+    drop_body(x);
     if (r == -EFBIG)
         exchange_deny(x, 413, "body", "the body is too large");
     else if (r == -ENOMEM)
@@ -159,13 +173,10 @@ void exchange_run(struct exchange *x)
         exchange_reply_message(x, x->deny.status, x->deny.message);
         return;
     }
-    if (!exchange_parse_body(x))
-        return;
-    if (x->match.body == ROUTE_BODY_TAR) {
+    if (x->match.body == ROUTE_BODY_TAR)
         relay_upload_end(x);
-        return;
-    }
-    handlers_run(x);
+    else
+        handlers_run(x);
 }
 
 void exchange_drained(struct exchange *x)

@@ -37,6 +37,7 @@ struct exchange {
     bool outlives; /* what has begun must be brought to its end even without a client */
 
     struct buf body;
+    size_t accounted; /* its part of proxy.held_bytes */
     json_t *json;
     char id[65];  /* full id of the container or exec, once resolved */
     bool gateway; /* the container is the tenant's own gateway */
@@ -68,6 +69,8 @@ struct exchange *exchange_new(struct conn *c, const struct http1_request *req, u
 /* A piece of the body. May pause the connection. */
 void exchange_body(struct exchange *x, const char *data, size_t len);
 bool exchange_streams_body(const struct exchange *x);
+/* Parses the body that has been read, if the route has one. False: it has been refused. */
+bool exchange_parse_body(struct exchange *x);
 /* The body is complete. */
 void exchange_run(struct exchange *x);
 void exchange_refuse_body(struct exchange *x, int status, const char *text);

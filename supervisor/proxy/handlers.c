@@ -55,10 +55,16 @@ static const struct {
 
 static void run(struct exchange *x)
 {
-    if (!handlers[x->match.id].run) /* a row without a handler: nothing was decided, so nothing is done */
+    if (!handlers[x->match.id].run) { /* a row without a handler: nothing was decided, so nothing is done */
         exchange_deny(x, 403, "internal", "this request is not served");
-    else
-        handlers[x->match.id].run(x);
+        return;
+    }
+    if (!exchange_parse_body(x))
+        return;
+    handlers[x->match.id].run(x);
+    /* A parsed document is many times its text: handlers keep their own models, never this. */
+    json_decref(x->json);
+    x->json = NULL;
 }
 
 bool handlers_resolve_own(struct exchange *x)

@@ -20,6 +20,10 @@ struct tunnel;
 /* The proof of life must come fast: a health check that waits tells nothing. */
 #define PROXY_PING_TIMEOUT (2 * USEC_PER_SEC)
 
+/* One connection may hold a body or an answer; a thousand of them together may not. What would pass this is
+ * refused, or its connection closed. */
+#define PROXY_HELD_MAX ((size_t)32 * 1024 * 1024)
+
 struct proxy_counters {
     uint64_t allowed, denied, errors, connections;
 };
@@ -40,6 +44,7 @@ struct proxy {
     struct tunnel *tunnels;
     unsigned active; /* connections, tunnels and requests that outlive their client */
     unsigned open_connections;
+    size_t held_bytes; /* of clients: bodies being read and answers not taken; see PROXY_HELD_MAX */
     bool draining;
     struct loop_timer drain_timer;
 

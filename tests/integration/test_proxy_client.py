@@ -403,6 +403,55 @@ def test_many_connections(proxy):
     wait_for(lambda: proxy.request("GET", "/_ping").status == 200)
 
 
+def resident(proxy):
+    with open("/proc/%d/statm" % proxy.proc.pid) as f:
+        return int(f.read().split()[1]) * 4096
+
+
+def test_a_client_that_never_reads(proxy):
+    """Answers that nobody takes are not piled up: the next request waits until the last answer is gone."""
+    one = build_request("GET", "/version")
+    with HttpConn(proxy.sock, timeout=20) as c:
+        c.s.setblocking(False)
+        sent, raw = 0, one * 2000
+        end = time.monotonic() + 1
+        while sent < len(raw) and time.monotonic() < end:
+            try:
+                sent += c.s.send(raw[sent:sent + 4096])
+            except BlockingIOError:
+                time.sleep(0.01)
+        before = resident(proxy)
+        assert proxy.request("GET", "/_ping").status == 200  # others are served
+        if "asan" not in os.environ.get("CLAWSUP_BUILD", ""):
+            assert before < 16 << 20, before
+        c.s.settimeout(20)
+        for _ in range(sent // len(one)):
+            assert c.response().status == 200
+
+
+def test_many_large_bodies(proxy):
+    """A hundred clients that each hold a large body open: the proxy keeps within its bounds and says so."""
+    conns = [HttpConn(proxy.sock) for _ in range(200)]
+    try:
+        for c in conns:
+            c.send(build_request("POST", "/containers/create?name=" + NAME, b"x" * 250000)[:-10000])
+        time.sleep(0.3)
+        if "asan" not in os.environ.get("CLAWSUP_BUILD", ""):
+            assert resident(proxy) < 80 << 20, resident(proxy)
+        refused = 0
+        for c in conns:
+            c.s.settimeout(0.02)
+            try:
+                refused += c.response().status == 503
+            except OSError:
+                pass
+        assert refused > 50, refused
+    finally:
+        for c in conns:
+            c.close()
+    assert proxy.request("GET", "/_ping").status == 200
+
+
 def test_sandboxed(proxy):
     status = {}
     with open("/proc/%d/status" % proxy.proc.pid) as f:

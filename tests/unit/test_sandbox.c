@@ -1,0 +1,139 @@
+/* test_sandbox.c: what the proxy cannot do any more, each tried in a child of its own; the calls are chosen
+ * so that they would have no effect if they were let through. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "proxy/sandbox.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FILTERED 0
+#else
+#define FILTERED 1
+#endif
+
+enum deed {
+    DEED_NOTHING,
+    DEED_OPEN,
+    DEED_EXEC,
+    DEED_FORK,
+    DEED_INET,
+    DEED_PTRACE,
+    DEED_KILL_PARENT,
+    DEED_EXEC_MEMORY,
+    DEED_MAP_FILE,
+    DEED_SETUID,
+    DEED_MOUNT,
+    DEED_ABORT,
+    DEED_UNIX,
+    DEED_FDS,
+    _DEED_MAX
+};
+
+static int act(enum deed d)
+{
+    char *none[] = {NULL};
+
+    switch (d) {
+    case DEED_NOTHING:
+        return 0;
+    case DEED_OPEN:
+        return (int)syscall(SYS_openat, AT_FDCWD, "/nowhere", O_RDONLY);
+    case DEED_EXEC:
+        return execve("/nowhere", none, none);
+    case DEED_FORK:
+        return (int)syscall(
+            SYS_clone, (unsigned long)CLONE_VM, NULL, NULL, NULL, NULL); /* CLONE_VM without a stack */
+    case DEED_INET:
+        return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    case DEED_PTRACE:
+        return (int)ptrace(PTRACE_PEEKUSER, -1, NULL, NULL);
+    case DEED_KILL_PARENT:
+        return kill(getppid(), 0);
+    case DEED_EXEC_MEMORY:
+        return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+    case DEED_MAP_FILE:
+        return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 0) == MAP_FAILED;
+    case DEED_SETUID:
+        return setuid(getuid());
+    case DEED_MOUNT:
+        return (int)syscall(SYS_mount, NULL, "/nowhere", NULL, 0UL, NULL);
+    case DEED_ABORT:
+        abort();
+    case DEED_UNIX:
+        return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0;
+    case DEED_FDS:
+        for (int i = 0; i < 100; i++)
+            if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+                return errno == EMFILE ? 0 : 1;
+        return 1;
+    case _DEED_MAX:
+        break;
+    }
+    return 1;
+}
+
+struct outcome {
+    enum deed deed;
+    int signal; /* 0: goes through */
+};
+
+ParameterizedTestParameters(sandbox, deeds)
+{
+    static struct outcome rows[] = {{DEED_NOTHING, 0}, {DEED_OPEN, SIGSYS}, {DEED_EXEC, SIGSYS},
+        {DEED_FORK, SIGSYS}, {DEED_INET, SIGSYS}, {DEED_PTRACE, SIGSYS}, {DEED_KILL_PARENT, SIGSYS},
+        {DEED_EXEC_MEMORY, SIGSYS}, {DEED_MAP_FILE, SIGSYS}, {DEED_SETUID, SIGSYS}, {DEED_MOUNT, SIGSYS},
+        {DEED_ABORT, SIGABRT}, {DEED_UNIX, 0}, {DEED_FDS, 0}};
+    return cr_make_param_array(struct outcome, rows, ARRAY_SIZE(rows));
+}
+
+ParameterizedTest(struct outcome *o, sandbox, deeds)
+{
+    struct err e = {0};
+    int status = 0;
+    pid_t pid;
+
+    if (!FILTERED)
+        cr_skip_test("the sanitizer's build has no system call filter");
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        if (sandbox_enter(64, &e) < 0)
+            _exit(99);
+        _exit(act(o->deed) == 0 ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    if (o->signal)
+        cr_expect(
+            WIFSIGNALED(status) && WTERMSIG(status) == o->signal, "deed %d: status %#x", o->deed, status);
+    else
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "deed %d: status %#x", o->deed, status);
+}
+
+Test(sandbox, gives_up_root)
+{
+    struct err e = {0};
+    int status = 0;
+    pid_t pid;
+
+    if (geteuid() != 0)
+        cr_skip_test("needs root");
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        if (sandbox_drop_user(65534, 65534, 107, &e) < 0 || getuid() != 65534 || getgroups(0, NULL) != 1)
+            _exit(1);
+        _exit(setuid(0) == 0 || setgid(0) == 0 ? 2 : 0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", status);
+}
