@@ -60,6 +60,7 @@ struct component {
     sd_event_source *probe_timer;
     struct check *probe;
     struct engine_call *probe_call;
+    struct check_sample doubtful; /* waits for the engine's answer to probe_call */
     uint64_t probe_due_us, probe_started_us;
     struct probe_record history[PROBE_HISTORY];
     size_t n_history; /* in all, so the newest is at (n_history - 1) % PROBE_HISTORY */

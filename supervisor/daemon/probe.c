@@ -46,11 +46,42 @@ static void finish(struct component *c, const struct check_sample *s)
     arm_next(c);
 }
 
+/* The engine was asked while the proxy's sample waited: a proxy cannot be good when the engine is not, and
+ * restarting it would only cut its streams. */
+static void on_engine_asked(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct component *c = userdata;
+    struct manager *m = c->tenant->manager;
+
+    (void)e;
+    c->probe_call = NULL;
+    if (a->result != ENGINE_OK || a->status != 200) {
+        c->doubtful.result = CHECK_UNKNOWN;
+        if (!m->engine_ping) /* its own pulse should not be the last to notice */
+            (void)sd_event_source_set_time(m->engine_timer, manager_now(m));
+    }
+    finish(c, &c->doubtful);
+}
+
+static bool goes_through_engine(const struct component *c)
+{
+    return c == &c->tenant->proxy && c->health->type != CONFIG_CHECK_DOCKER &&
+           c->health->type != CONFIG_CHECK_TCP;
+}
+
 static void on_sample(const struct check_sample *s, void *userdata)
 {
     struct component *c = userdata;
+    struct manager *m = c->tenant->manager;
 
     c->probe = check_free(c->probe);
+    if (s->result == CHECK_FAIL && goes_through_engine(c)) {
+        c->doubtful = *s;
+        /* As much time as the proxy had: an engine that is too slow for the one is too slow for the other. */
+        if (engine_ping(m->engine, manager_stretch(m, c->health->timeout_us), on_engine_asked, c,
+                &c->probe_call) >= 0)
+            return;
+    }
     finish(c, s);
 }
 
@@ -145,8 +176,7 @@ static int start(struct component *c)
 {
     struct manager *m = c->tenant->manager;
 
-    if (c == &c->tenant->proxy && c->health->type != CONFIG_CHECK_DOCKER &&
-        c->health->type != CONFIG_CHECK_TCP)
+    if (goes_through_engine(c))
         return start_ping(c);
     switch (c->health->type) {
     case CONFIG_CHECK_HTTP:

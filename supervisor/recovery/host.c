@@ -98,6 +98,31 @@ void host_clock(struct step *x)
 }
 
 /* ---- engine */
+/* The engine stops its containers when it ends, with the same signal as a person does, and only then stops
+ * answering: what was held just before was that. */
+#define ENGINE_ENDS_US USEC_PER_MINUTE
+
+static void doubt_holds(struct step *x)
+{
+    struct recovery *r = x->r;
+
+    for (size_t i = 0; i < r->n_slots; i++) {
+        struct rec_tenant *t = r->tenants[i];
+        bool changed = false;
+
+        for (uint32_t k = 0; t && k < t->n; k++) {
+            struct component *c = t->c[k];
+
+            if (c->state != REC_HELD || time_add(c->held_since_us, ENGINE_ENDS_US) < x->now_us)
+                continue;
+            component_unhold(x, c, "stopped by the engine, which ended");
+            changed = true;
+        }
+        if (changed)
+            tenant_settle(x, t);
+    }
+}
+
 void host_engine(struct step *x, enum rec_probe result, bool hung)
 {
     struct recovery *r = x->r;
@@ -107,7 +132,11 @@ void host_engine(struct step *x, enum rec_probe result, bool hung)
     else if (result == REC_PROBE_FAIL && r->engine_fails < UINT32_MAX)
         r->engine_fails++;
     if (hung || result == REC_PROBE_FAIL) {
-        r->engine_down = r->engine_down || r->engine_fails >= r->p.engine_fall;
+        bool was = r->engine_down;
+
+        r->engine_down = was || r->engine_fails >= r->p.engine_fall;
+        if (r->engine_down && !was)
+            doubt_holds(x);
         return;
     }
     if (result != REC_PROBE_OK)

@@ -112,6 +112,7 @@ struct component {
     uint64_t deadline_us;
     uint64_t stable_us; /* VERIFYING: how long it must stay good */
     uint64_t healthy_since_us, calm_us;
+    uint64_t held_since_us; /* the last stop on purpose that was seen */
     uint64_t half_open_us;
 
     enum rec_level level;           /* highest rung used and not yet stepped down from */

@@ -39,13 +39,15 @@ void seen_first_exit(struct step *x, struct component *c)
 
 void seen_stopped_on_purpose(struct step *x, struct component *c)
 {
-    if (c->p.kind == REC_KIND_PROXY) {
+    /* An engine that ends stops its containers the way a person does. */
+    if (c->p.kind == REC_KIND_PROXY || x->r->engine_fails > 0) {
         seen_dead(x, c);
         return;
     }
     c->presence = REC_STOPPED;
     component_void_probes(x, c);
     c->up = false; /* a stop on purpose is no flapping */
+    c->held_since_us = x->now_us;
     component_enter(x, c, REC_HELD, "stopped by an operator");
     c->deadline_us = time_add(x->now_us, c->t->p.hold_us);
 }

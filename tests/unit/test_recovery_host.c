@@ -42,6 +42,44 @@ Test(recovery_host, nothing_is_done_while_the_engine_is_down_and_just_after)
     end(&w);
 }
 
+Test(recovery_host, an_engine_that_ends_holds_nobody)
+{
+    struct world w;
+    uint32_t t = lone(&w);
+
+    /* It stops its containers, and then answers no more: nobody meant this tenant. */
+    step(&w, (struct rec_event){.type = REC_EV_EXIT, .tenant = t, .exit.operator_stop = true});
+    cr_assert_eq(view(&w, t, 0).state, REC_HELD);
+    w.now += 10 * SEC;
+    ping(&w, REC_PROBE_FAIL);
+    cr_assert_eq(view(&w, t, 0).state, REC_HELD);
+    ping(&w, REC_PROBE_FAIL);
+    cr_assert_not(tenant_view(&w, t).held);
+    run(&w, w.now + MINUTE);
+    cr_assert_eq(w.starts, 0, "the engine is down");
+    ping(&w, REC_PROBE_OK);
+    run(&w, w.now + 30 * SEC);
+    cr_assert_eq(w.last.type, REC_ACT_BRING_UP);
+    end(&w);
+
+    /* The other way round: the first ping fails before the containers are stopped. */
+    t = lone(&w);
+    ping(&w, REC_PROBE_FAIL);
+    step(&w, (struct rec_event){.type = REC_EV_EXIT, .tenant = t, .exit.operator_stop = true});
+    cr_assert_not(tenant_view(&w, t).held);
+    end(&w);
+
+    /* A hold that is older was a person's. */
+    t = lone(&w);
+    step(&w, (struct rec_event){.type = REC_EV_EXIT, .tenant = t, .exit.operator_stop = true});
+    run(&w, w.now + 2 * MINUTE);
+    ping(&w, REC_PROBE_FAIL);
+    ping(&w, REC_PROBE_FAIL);
+    ping(&w, REC_PROBE_OK);
+    cr_assert(tenant_view(&w, t).held);
+    end(&w);
+}
+
 Test(recovery_host, what_came_back_with_the_engine_is_left_alone)
 {
     struct world w;
