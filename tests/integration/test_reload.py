@@ -294,7 +294,8 @@ def test_a_bad_file_changes_nothing(daemon):
     wait_for(lambda: "b.conf:3" in (d.status()["host"]["config"]["error"] or "") or
              "b.conf:4" in (d.status()["host"]["config"]["error"] or ""), 5, d.status()["host"]["config"])
     assert d.clawsup("check-config", check=False).returncode != 0
-    assert d.clawsup("status").returncode == 0  # the tenants are well
+    p = d.clawsup("status", check=False)  # the tenants are well, and it is said that the files are not in force
+    assert p.returncode == 1 and "b.conf" in p.stdout + p.stderr and d.tenant_status("a")["state"] == "healthy"
     os.unlink(d.home + "/tenants.d/b.conf")
     reload(d)
     c = d.status()["host"]["config"]

@@ -131,6 +131,8 @@ class Daemon:
         return self.proc.returncode if self.proc else None
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
