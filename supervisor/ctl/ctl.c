@@ -64,7 +64,7 @@ int ctl_closest(const char *s, const char *const *names, size_t n)
         unsigned d = str_distance(s, names[i]);
 
         /* A short word is close to everything: at most half of it may differ. */
-        if (d < best && 2 * d <= strlen(names[i]) + 1) {
+        if (d < best && 2 * d <= strlen(names[i])) {
             best = d;
             at = (int)i;
         }

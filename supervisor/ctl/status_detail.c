@@ -136,6 +136,8 @@ static void you_can(const struct view *v, const json_t *reply)
     } else if (strcmp(state, "held") == 0) {
         line(v, "you can", "clawsup resume %s        somebody stopped it; act again at once", slug);
         line(v, "", "clawsup pause %s         leave it stopped for longer", slug);
+    } else if (strcmp(state, "starting") == 0 || strcmp(state, "recovering") == 0) {
+        line(v, "you can", "clawsup status %s --watch   it is being worked on", slug);
     } else if (strcmp(state, "healthy") != 0) {
         line(v, "you can", "clawsup restart %s       now, instead of waiting", slug);
         line(v, "", "clawsup pause %s         keep clawsup away while you look", slug);

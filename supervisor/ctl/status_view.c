@@ -196,7 +196,8 @@ static void cell_last_event(struct table *t, const json_t *tenant, uint64_t now)
         return;
     }
     text_ago(age, sizeof(age), now, at);
-    table_cellf(t, TEXT_PLAIN, "%s: %s", age, text_of(e, "text"));
+    table_cellf(t, TEXT_PLAIN, "%s: %s%s%s", age, text_of(e, "component"),
+        *text_of(e, "component") ? " " : "", text_of(e, "text"));
 }
 
 int status_overview(const json_t *reply, const struct table_style *style, FILE *out)

@@ -18,6 +18,7 @@
 #include "recovery/recovery.h"
 
 #include "daemon/metrics.h"
+#include "daemon/rate.h"
 #include "daemon/store.h"
 
 #define PROBE_HISTORY 8
@@ -92,6 +93,7 @@ struct tenant {
     struct engine_call *limits_call;
     struct slice_call *slice_call;
     uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;
+    struct rate cpu_rate;
     uint64_t requests_allowed, requests_denied, requests_errors; /* of all its proxies since our start */
 
     /* as last told to people */

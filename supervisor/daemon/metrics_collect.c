@@ -13,6 +13,7 @@ static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
     const struct config_limits *l = &t->config->limits;
     struct limits_usage u;
     struct rec_tenant_view v;
+    double rate;
 
     if (!mt)
         return;
@@ -28,6 +29,7 @@ static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
     mt->disk_bytes = u.have_disk ? u.disk_bytes : METRICS_UNKNOWN;
     mt->disk_limit_bytes = u.have_disk ? u.disk_limit_bytes : METRICS_UNKNOWN;
     if (u.have_cpu) {
+        (void)rate_sample(&t->cpu_rate, now, u.cpu_usage_us, &rate); /* `status` shows it */
         /* A counter never goes back: a gateway that was made anew begins at 0 in its cgroup. */
         if (u.cpu_usage_us < t->cpu_seen_us)
             t->cpu_seen_us = 0;

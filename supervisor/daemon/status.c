@@ -163,14 +163,19 @@ static const char *tenant_state(const struct tenant *t, const struct rec_tenant_
     return "healthy";
 }
 
-static json_t *resources_json(struct tenant *t)
+static json_t *resources_json(struct tenant *t, uint64_t now)
 {
     const struct config_limits *l = &t->config->limits;
     struct limits_usage u;
     json_t *o = json_object();
+    double rate;
 
     limits_driver_usage(t, &u);
     put(o, "cpu_usage_usec", count_json(u.have_cpu, u.cpu_usage_us));
+    put(o, "cpu_percent",
+        u.have_cpu && rate_sample(&t->cpu_rate, now, u.cpu_usage_us, &rate)
+            ? json_real((double)(uint64_t)(rate * 1000) / 10)
+            : json_null());
     put(o, "cpu_limit_nano", count_json(l->nano_cpus > 0, l->nano_cpus));
     put(o, "memory_bytes", count_json(u.have_memory, u.memory_bytes));
     put(o, "memory_limit_bytes", count_json(l->memory_bytes > 0, l->memory_bytes));
@@ -222,7 +227,7 @@ static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t 
         return NULL;
     put(o, "quarantined_since", v.quarantined ? mono_json(v.quarantine_since_us, now, real) : json_null());
     put(o, "hold_until", v.paused || v.held ? mono_json(v.hold_until_us, now, real) : json_null());
-    put(o, "resources", resources_json(t));
+    put(o, "resources", resources_json(t, now));
     put(o, "last_event", n ? json_incref(json_array_get(events, n - 1)) : json_null());
     if (detail)
         put(o, "events", json_incref(events));

@@ -242,7 +242,8 @@ def tenant(slug="acme", state="healthy", **kw):
                           "memory_limit_bytes": 2147483648, "pids": 12, "pids_limit": 512, "disk_bytes": None,
                           "disk_limit_bytes": None, "level": "slice"},
             "proxy_requests": {"allowed": 10, "denied": 2, "errors": 0},
-            "last_event": {"at": "2026-05-01T09:59:48Z", "kind": "state", "text": "gateway is healthy"}, **kw}
+            "last_event": {"at": "2026-05-01T09:59:48Z", "kind": "state", "component": "gateway",
+                           "text": "starting -> healthy"}, **kw}
 
 
 def status(*tenants, **host):
@@ -277,7 +278,7 @@ def test_status_for_scripts(canned):
     d = canned(status(tenant(), tenant("beta", "quarantined", level="L4", last_event=None)))
     p = run("status", "--plain", "--no-heading", "--socket", d.path)
     assert p.stdout == (
-        "acme\thealthy\thealthy\thealthy\tL0\t0/0\t-\t312M/2G\t-\t12s ago: gateway is healthy\n"
+        "acme\thealthy\thealthy\thealthy\tL0\t0/0\t-\t312M/2G\t-\t12s ago: gateway starting -> healthy\n"
         "beta\tquarantined\thealthy\thealthy\tL4\t0/0\t-\t312M/2G\t-\t-\n")
     p = run("status", "--plain", "--socket", d.path)
     assert p.stdout.splitlines()[0].split("\t")[:3] == ["TENANT", "STATE", "PROXY"]
