@@ -240,6 +240,7 @@ install: all
 		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
 	@for f in $(shell cd contrib/config 2>/dev/null && find . -type f); do \
 		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
+	$(call install_files,contrib/docs/status-schema.json contrib/docs/control-protocol.md,$(PREFIX)/share/doc/clawsup)
 	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
 		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf
 

@@ -12,7 +12,11 @@ import time
 
 import pytest
 
-from clawtest import DOCKER_CLIS, IMAGE, HttpConn, http_request, program, wait_for
+import check_schema
+from clawtest import DOCKER_CLIS, IMAGE, REPO, HttpConn, http_request, program, wait_for
+
+with open(os.path.join(REPO, "contrib/docs/status-schema.json"), encoding="utf-8") as schema_file:
+    SCHEMA = json.load(schema_file)
 
 # What the gateway does is told by files in its data root: "broken" ends it at once, "unwell" answers 503, "crash" ends
 # it after two seconds.
@@ -146,7 +150,11 @@ class Daemon:
     def status(self, slug=None):
         p = self.clawsup("status", *([slug] if slug else []), "--json", check=False)
         assert p.stdout, p.stderr
-        return json.loads(p.stdout)
+        reply = json.loads(p.stdout)
+        if reply["ok"]:  # each answer that any test looks at is held against the documented shape
+            findings = check_schema.check(SCHEMA, reply)
+            assert not findings, "\n".join(findings)
+        return reply
 
     def tenant_status(self, slug):
         return self.status(slug)["tenants"][0]

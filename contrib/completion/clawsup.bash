@@ -1,0 +1,68 @@
+# clawsup.bash: completion for bash. Tenants come from the running clawsupd, else from the configuration's file names.
+
+_clawsup_tenants() {
+    local names
+    names=$(timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1)
+    if [[ -z $names ]]; then
+        names=$(cd /etc/clawsup/tenants.d 2>/dev/null && printf '%s\n' *.conf)
+        names=${names//.conf/}
+        [[ $names == '*' ]] && names=
+    fi
+    printf '%s\n' "$names"
+}
+
+_clawsup() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
+    local verbs="status events restart redeploy pause resume release reload check-config explain doctor version help"
+    local options="--socket --config --json --plain --no-heading --help --version"
+
+    ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    case $prev in
+    --socket | --config | --body)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --for)
+        mapfile -t COMPREPLY < <(compgen -W "10m 30m 1h 2h 8h 24h" -- "$cur")
+        return
+        ;;
+    --tenant)
+        mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
+        return
+        ;;
+    --lines | --api)
+        return
+        ;;
+    esac
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --socket | --config | --body | --for | --lines | --api | --tenant) ((i++)) ;;
+        -*) ;;
+        *)
+            if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else ((words++)); fi
+            ;;
+        esac
+    done
+    case $verb in
+    status) options+=" --watch" ;;
+    events) options+=" --follow --lines --tenant" ;;
+    pause) options+=" --for" ;;
+    explain) options+=" --body --api" ;;
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+        return
+    fi
+    case $verb:$words in
+    :*) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+    help:0) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+    status:0 | events:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
+        mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
+        ;;
+    restart:1) mapfile -t COMPREPLY < <(compgen -W "proxy gateway" -- "$cur") ;;
+    check-config:0) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    esac
+}
+
+complete -F _clawsup clawsup

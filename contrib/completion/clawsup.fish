@@ -1,0 +1,42 @@
+# clawsup.fish: completion for fish. Tenants come from the running clawsupd.
+
+function __clawsup_tenants
+    timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
+end
+
+set -l verbs status events restart redeploy pause resume release reload check-config explain doctor version help
+set -l on_tenant status events restart redeploy pause resume release explain
+
+complete -c clawsup -f
+complete -c clawsup -l socket -r -F -d 'Control socket of clawsupd'
+complete -c clawsup -l config -r -F -d Configuration
+complete -c clawsup -l json -d 'JSON instead of text'
+complete -c clawsup -l plain -d 'No colour, fields separated by tabs'
+complete -c clawsup -l no-heading -d 'No line with the names of the columns'
+complete -c clawsup -s h -l help -d Help
+complete -c clawsup -l version -d 'Version of clawsup'
+
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'How the tenants are'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a restart -d 'Restart a component now'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a redeploy -d 'Replace the gateway by a new container'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a pause -d 'Do not act on a tenant for a while'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a resume -d 'End a pause or a hold'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a release -d 'Let a quarantined tenant be recovered'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a reload -d 'Read the configuration again'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a check-config -d 'Check the configuration'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a explain -d 'Would a request be allowed?'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a doctor -d 'What this host gives clawsup'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a version -d 'Versions'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a help -d 'Help of a verb'
+
+complete -c clawsup -n "__fish_seen_subcommand_from $on_tenant" -a '(__clawsup_tenants)'
+complete -c clawsup -n '__fish_seen_subcommand_from restart' -a 'proxy gateway'
+complete -c clawsup -n '__fish_seen_subcommand_from status' -l watch -d 'Redraw every second'
+complete -c clawsup -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with new events'
+complete -c clawsup -n '__fish_seen_subcommand_from events' -l lines -x -d 'So many past events'
+complete -c clawsup -n '__fish_seen_subcommand_from events' -l tenant -x -a '(__clawsup_tenants)' -d 'The same as the argument'
+complete -c clawsup -n '__fish_seen_subcommand_from pause' -l for -x -a '10m 30m 1h 2h 8h 24h' -d 'How long'
+complete -c clawsup -n '__fish_seen_subcommand_from check-config' -F
+complete -c clawsup -n '__fish_seen_subcommand_from explain' -l body -r -F -d 'Body of the request'
+complete -c clawsup -n '__fish_seen_subcommand_from explain' -l api -x -d 'API version of the engine'
