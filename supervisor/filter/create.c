@@ -135,7 +135,9 @@ int create_parse(const struct policy *p, const char *name, const json_t *body, s
     if (!*m->image)
         return refusal_set(refusal, 400, "create.Image", "Image is missing");
     m->readonly_rootfs = m->readonly_rootfs || p->readonly_rootfs;
-    r = create_settle_limits(&c, refusal);
+    r = create_settle_mounts(&c, refusal);
+    if (r >= 0)
+        r = create_settle_limits(&c, refusal);
     if (r >= 0)
         r = create_settle_security(&c);
     if (r >= 0)

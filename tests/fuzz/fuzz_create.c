@@ -55,6 +55,10 @@ static void check_cage(const struct policy *p, const json_t *body)
         FUZZ_CHECK(is_text(o, "Type", "bind") && is_text(o, "Source", "/staged") && target &&
                    str_is_clean_path(target));
         FUZZ_CHECK(!str_path_covers("/proc", target) && !str_path_covers("/etc", target));
+        FUZZ_CHECK(!strchr(target + 1, '/') || json_is_true(json_object_get(h, "ReadonlyRootfs")));
+        for (size_t k = 0; k < json_array_size(mounts); k++)
+            FUZZ_CHECK(k == i || !str_path_covers(target, json_string_value(json_object_get(
+                                                              json_array_get(mounts, k), "Target"))));
     }
 }
 

@@ -257,6 +257,20 @@ static struct row rows[] = {
     {"", MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/t\",\"TmpfsOptions\":{\"SizeBytes\":-1}"), 400,
         "create.TmpfsOptions.SizeBytes"},
     {"", MOUNT("\"Type\":\"tmpfs\",\"Source\":\"/x\",\"Target\":\"/t\""), 400, "create.HostConfig.Mounts"},
+    /* a place that the tenant can turn into a link to /dev */
+    {"", BIND "[\"/data/tenants/a/workspace:/w\",\"/data/tenants/a/workspace/d:/w/l\"]", 403,
+        "create.HostConfig.Mounts"},
+    {"", BIND "[\"/data/tenants/a/workspace/d:/w/l\",\"/data/tenants/a/workspace:/w:ro\"]", 403,
+        "create.HostConfig.Mounts"},
+    {"", BIND "[\"/data/tenants/a/workspace:/w\"],\"Tmpfs\":{\"/w/t\":\"\"}", 403,
+        "create.HostConfig.Mounts"},
+    {"",
+        BIND "[\"/data/tenants/a/workspace:/w\"]," MOUNT(
+            "\"Type\":\"bind\",\"Source\":\"/data/tenants/a/workspace\",\"Target\":\"/w/l\""),
+        403, "create.HostConfig.Mounts"},
+    {"", BIND "[\"/data/tenants/a/workspace:/w/l\"]", 403, "create.HostConfig.Mounts"},
+    {"", BIND "[\"/data/tenants/a/workspace:/w/l\"],\"ReadonlyRootfs\":false", 403,
+        "create.HostConfig.Mounts"},
     {"", "\"Tmpfs\":{\"/t\":\"suid\"}", 403, "create.HostConfig.Tmpfs"},
     {"", "\"Tmpfs\":{\"/t\":\"exec,suid,dev\"}", 403, "create.HostConfig.Tmpfs"},
     {"", "\"Tmpfs\":{\"/t\":\"mode=4777\"}", 400, "create.HostConfig.Tmpfs"},
@@ -506,6 +520,20 @@ Test(create, binds_become_mounts_with_staged_sources)
         "\"ReadOnly\":true,\"BindOptions\":{\"Propagation\":\"rprivate\"}}");
     cr_expect(json_equal(one, want));
     cr_expect_null(json_object_get(h, "Binds"));
+}
+
+Test(create, a_bind_may_lie_deep_in_a_root_that_nobody_can_change)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_create_model_ struct create_model *m =
+        accept(p, "\"ReadonlyRootfs\":true,\"Tmpfs\":{\"/w\":\"\"}," BIND
+                  "[\"/data/tenants/a/workspace:/w/l\",\"/data/tenants/a/sandboxes:/w/lm\"]");
+
+    cr_expect_eq(m->n_binds, 2);
+    p->readonly_rootfs = true;
+    _cleanup_create_model_ struct create_model *forced =
+        accept(p, BIND "[\"/data/tenants/a/workspace:/home/user/w\"]");
+    cr_expect(forced->readonly_rootfs);
 }
 
 Test(create, binds_label_round_trip)
