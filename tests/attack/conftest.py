@@ -1,10 +1,8 @@
 # conftest.py: a proxy of tenant "a" in front of a recording relay, and a victim of tenant "b" behind it.
 import pytest
 
-from clawtest import sidecar_env
+from clawtest import VICTIM
 from relay import Relay
-
-VICTIM = "openclaw-sbx-b-v"
 
 
 @pytest.fixture

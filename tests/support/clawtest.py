@@ -20,6 +20,7 @@ import pytest
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(REPO, os.environ.get("CLAWSUP_BUILD", "build/release"))
 IMAGE = "clawtest-busybox:1"
+VICTIM = "openclaw-sbx-b-v"  # of another tenant
 DOCKER_CLIS = [p for p in ("/usr/bin/docker", "/usr/local/bin/docker") if os.access(p, os.X_OK)]
 
 
