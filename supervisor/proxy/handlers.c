@@ -28,8 +28,8 @@ static const struct {
     [ROUTE_CONTAINER_STATS] = {handle_stream, false},
     [ROUTE_CONTAINER_CHANGES] = {handle_stream, false},
     [ROUTE_CONTAINER_EXPORT] = {handle_stream, false},
-    [ROUTE_ARCHIVE_GET] = {handle_stream, false},
-    [ROUTE_ARCHIVE_HEAD] = {handle_stream, false},
+    [ROUTE_ARCHIVE_GET] = {handle_archive, false},
+    [ROUTE_ARCHIVE_HEAD] = {handle_archive, false},
     [ROUTE_ARCHIVE_PUT] = {NULL, false}, /* relay_upload() */
     [ROUTE_CONTAINER_START] = {handle_start, false},
     [ROUTE_CONTAINER_STOP] = {handle_act, false},
@@ -74,6 +74,15 @@ bool handlers_resolve_own(struct exchange *x)
     if (id)
         memcpy(x->id, id, sizeof(x->id));
     return id != NULL;
+}
+
+bool handlers_refuse_archive(struct exchange *x)
+{
+    if (!registry_has_binds(x->proxy->registry, x->id))
+        return false;
+    exchange_deny(x, 403, "archive-binds",
+        "files of a container with binds are not copied by the engine; use exec, or the bound directory");
+    return true;
 }
 
 /* ---- the tenant's own gateway: asked for by name, and only ever by that name, so that no answer tells

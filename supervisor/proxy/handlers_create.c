@@ -110,6 +110,8 @@ static int commit(struct exchange *x)
             r = registry_add_staged(reg, job->id, job->model->binds[i].staged);
     if (r < 0)
         return r;
+    if (job->model->n_binds > 0)
+        registry_set_binds(reg, job->id);
     registry_set_staging_done(reg, job->id);
     job->committed = true;
     memcpy(x->id, job->id, sizeof(x->id));

@@ -352,3 +352,9 @@ void handle_stream(struct exchange *x)
 {
     relay_start(x, &(struct route_upstream){0}, NULL);
 }
+
+void handle_archive(struct exchange *x)
+{
+    if (!handlers_refuse_archive(x))
+        handle_stream(x);
+}

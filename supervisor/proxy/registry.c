@@ -17,7 +17,7 @@ struct container {
     char name[NAMES_ENGINE_MAX + 1];   /* the engine's, without the slash */
     char client[NAMES_ENGINE_MAX + 1]; /* the name by which the client knows it */
     json_t *staged;                    /* array of paths; NULL: none */
-    bool seen, staging_done;
+    bool seen, staging_done, binds;
 };
 
 struct registry {
@@ -134,6 +134,21 @@ int registry_add_staged(struct registry *r, const char *id, const char *path)
         if (strcmp(json_string_value(json_array_get(c->staged, i)), path) == 0)
             return 0;
     return json_array_append_new(c->staged, json_string(path)) < 0 ? -ENOMEM : 0;
+}
+
+void registry_set_binds(struct registry *r, const char *id)
+{
+    struct container *c = find_id(r, id);
+
+    if (c)
+        c->binds = true;
+}
+
+bool registry_has_binds(const struct registry *r, const char *id)
+{
+    const struct container *c = find_id(r, id);
+
+    return c && c->binds;
 }
 
 static void forget_execs(struct registry *r, const char *container)
@@ -260,7 +275,7 @@ static const char *row_name(const json_t *row)
 }
 
 /* A bind whose source is no configured root was staged for us, by this proxy or the one before it. */
-static int sync_staged(struct registry *r, const char *id, const json_t *mounts)
+static int sync_binds(struct registry *r, const char *id, const json_t *mounts)
 {
     for (size_t i = 0; i < json_array_size(mounts); i++) {
         const json_t *m = json_array_get(mounts, i);
@@ -268,8 +283,10 @@ static int sync_staged(struct registry *r, const char *id, const json_t *mounts)
         const char *source = json_string_value(json_object_get(m, "Source"));
         int k;
 
-        if (!type || strcmp(type, "bind") != 0 || !source ||
-            policy_list_has(&r->policy->bind_mount_from, source))
+        if (!type || strcmp(type, "bind") != 0)
+            continue;
+        registry_set_binds(r, id);
+        if (!source || policy_list_has(&r->policy->bind_mount_from, source))
             continue;
         k = registry_add_staged(r, id, source);
         if (k < 0)
@@ -302,7 +319,7 @@ static int sync_row(struct registry *r, const json_t *row)
     known = registry_has(r, id);
     k = registry_add(r, id, name);
     if (k >= 0)
-        k = sync_staged(r, id, json_object_get(row, "Mounts"));
+        k = sync_binds(r, id, json_object_get(row, "Mounts"));
     return k < 0 ? k : !known;
 }
 

@@ -29,6 +29,10 @@ int registry_add_staged(struct registry *r, const char *id, const char *path) _m
 bool registry_needs_staging(const struct registry *r, const char *id);
 void registry_set_staging_done(struct registry *r, const char *id);
 
+/* True if directories or files of the host are mounted in it, staged or not. */
+void registry_set_binds(struct registry *r, const char *id);
+bool registry_has_binds(const struct registry *r, const char *id);
+
 /* Called for each staging path of a container that leaves the registry. */
 typedef void (*registry_unstage_fn)(void *ctx, const char *path);
 void registry_set_unstage(struct registry *r, registry_unstage_fn fn, void *ctx);

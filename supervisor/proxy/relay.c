@@ -7,8 +7,10 @@
 #include "base/str.h"
 #include "proxy/conn.h"
 #include "proxy/handlers.h"
+#include "proxy/registry.h"
 
 #define LINE_LIMIT ((size_t)256 * 1024)
+#define TAR_BLOCK ((size_t)512)
 #define PATH_STAT_HEADER "X-Docker-Container-Path-Stat"
 
 const char *relay_content_type(const char *engine_type)
@@ -146,7 +148,21 @@ void relay_start(struct exchange *x, const struct route_upstream *u, exchange_li
 struct upload {
     uint64_t length; /* UINT64_MAX: chunked */
     bool complete;   /* the client has sent everything */
+    char head[TAR_BLOCK];
+    size_t n_head;
 };
+
+/* A plain archive: a header that says so, or the zeros of an empty one. For a compressed stream the engine
+ * runs a program to unpack it, and finds it inside the container (CVE-2026-41567). */
+static bool is_tar(const char *block)
+{
+    if (memcmp(block + 257, "ustar", 5) == 0)
+        return true;
+    for (size_t i = 0; i < TAR_BLOCK; i++)
+        if (block[i] != '\0')
+            return false;
+    return true;
+}
 
 static void upload_free(struct exchange *x)
 {
@@ -198,62 +214,78 @@ static void upload_fail(void *ctx, struct upstream *u, int error)
 static const struct upstream_ops upload_ops = {
     .head = upload_head, .data = NULL, .end = NULL, .fail = upload_fail, .drained = upload_drained};
 
-static int upload_start(struct exchange *x)
+/* The first block is complete: refuses, or begins the request with it. */
+static int upload_start(struct exchange *x, struct upload *up)
 {
     _cleanup_buf_ struct buf target = {0};
-    struct upload *up = x->data;
-    struct upstream_request r = {.method = HTTP1_PUT, .tar = true, .timeout_us = PROXY_ENGINE_TIMEOUT};
+    struct upstream_request r = {
+        .method = HTTP1_PUT, .tar = true, .tar_length = up->length, .timeout_us = PROXY_ENGINE_TIMEOUT};
     int k;
 
-    if (!up)
-        return -ENOMEM;
     if (!handlers_resolve_own(x)) {
         x->keep_alive = false;
         exchange_absent(x);
+        return 0;
+    }
+    x->keep_alive = x->keep_alive && is_tar(up->head) && !registry_has_binds(x->proxy->registry, x->id);
+    if (handlers_refuse_archive(x))
+        return 0;
+    if (!is_tar(up->head)) {
+        exchange_deny(x, 400, "archive", "the body must be a tar archive, not compressed");
         return 0;
     }
     k = exchange_target(x, &(struct route_upstream){0}, &target);
     if (k < 0)
         return k;
     r.target = target.data;
-    r.tar_length = up->length;
-    return upstream_start(x->proxy, &r, &upload_ops, x, &x->up);
+    k = upstream_start(x->proxy, &r, &upload_ops, x, &x->up);
+    return k < 0 ? k : upstream_write(x->up, up->head, TAR_BLOCK);
+}
+
+static void upload_failed(struct exchange *x, int error)
+{
+    x->keep_alive = false;
+    exchange_failed(x, error);
 }
 
 void relay_upload(struct exchange *x, const char *data, size_t len)
 {
+    struct upload *up = x->data;
+    size_t n;
     int r = 0;
 
     if (x->ended)
         return;
-    if (!x->up)
-        r = upload_start(x);
-    if (r >= 0 && !x->ended) {
-        r = upstream_write(x->up, data, len);
-        if (x->conn)
-            conn_pause_body(x->conn, true); /* until this piece is on its way */
+    if (!up) {
+        upload_failed(x, -ENOMEM);
+        return;
     }
-    if (r < 0 && !x->ended) {
-        x->keep_alive = false;
-        exchange_failed(x, r);
-    }
+    n = MIN(len, TAR_BLOCK - up->n_head);
+    memcpy(up->head + up->n_head, data, n);
+    up->n_head += n;
+    if (!x->up && up->n_head == TAR_BLOCK)
+        r = upload_start(x, up);
+    if (r >= 0 && x->up && n < len)
+        r = upstream_write(x->up, data + n, len - n);
+    if (r < 0 && !x->ended)
+        upload_failed(x, r);
+    else if (x->up && x->conn)
+        conn_pause_body(x->conn, true); /* until this piece is on its way */
 }
 
 void relay_upload_end(struct exchange *x)
 {
     struct upload *up = x->data;
-    int r = 0;
+    int r;
 
     if (x->ended)
         return;
-    if (!x->up) /* an empty archive: the request goes out now */
-        r = upload_start(x);
-    if (x->ended)
+    if (!x->up) {
+        exchange_deny(x, 400, "archive", "the body must be a tar archive, not compressed");
         return;
-    if (r >= 0) {
-        up->complete = true;
-        r = upstream_write_end(x->up);
     }
+    up->complete = true;
+    r = upstream_write_end(x->up);
     if (r < 0)
         exchange_failed(x, r);
 }

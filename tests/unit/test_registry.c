@@ -254,3 +254,18 @@ Test(registry, old_execs_are_forgotten)
     (void)snprintf(id, sizeof(id), "%064x", 6U);
     cr_expect_not_null(registry_exec_find(reg, id));
 }
+
+Test(registry, binds_are_known_from_a_list_and_from_a_create)
+{
+    const char *listed = id_of("1", 'a'), *made = id_of("2", 'b');
+    json_t *rows = json_pack("[o]", row(listed, "/openclaw-sbx-a-x", "a", "sandbox"));
+
+    cr_expect_geq(registry_add(reg, made, "openclaw-sbx-a-y"), 0);
+    cr_expect_eq(registry_sync(reg, rows), 1);
+    cr_expect(registry_has_binds(reg, listed));
+    cr_expect_not(registry_has_binds(reg, made));
+    registry_set_binds(reg, made);
+    cr_expect(registry_has_binds(reg, made));
+    cr_expect_not(registry_has_binds(reg, id_of("3", 'c')));
+    json_decref(rows);
+}
