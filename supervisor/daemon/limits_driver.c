@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -265,6 +266,15 @@ static int read_sample(struct tenant *t, struct cgroup_sample *ret)
     return -ENOENT;
 }
 
+bool limits_driver_own_disk(const struct tenant *t)
+{
+    _cleanup_free_ char *parent = NULL;
+    struct stat st, up;
+
+    return asprintf(&parent, "%s/..", t->config->data_root) >= 0 && stat(t->config->data_root, &st) == 0 &&
+           stat(parent, &up) == 0 && st.st_dev != up.st_dev;
+}
+
 void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
 {
     struct cgroup_sample s = {0};
@@ -281,7 +291,8 @@ void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
         ret->pids = s.pids_current;
         ret->oom_kills = s.oom_kills;
     }
-    if (disk_read(t->config->data_root, &d) >= 0) {
+    /* Without a file system of its own, what it uses of the host's is not known. */
+    if (limits_driver_own_disk(t) && disk_read(t->config->data_root, &d) >= 0) {
         ret->have_disk = true;
         ret->disk_bytes = d.used_bytes;
         ret->disk_limit_bytes = d.limit_bytes;

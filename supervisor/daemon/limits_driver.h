@@ -18,6 +18,9 @@ void limits_driver_forget(struct tenant *t);
 /* A fresh inspect of a gateway: limits that drifted are put right by POST update, counted and noted. */
 void limits_driver_inspected(struct component *c, const json_t *inspect);
 
+/* True if the data root is a file system of its own: then, and only then, its size is a cap. */
+bool limits_driver_own_disk(const struct tenant *t);
+
 struct limits_usage {
     uint64_t cpu_usage_us, cpu_throttled_us, memory_bytes, pids, oom_kills, disk_bytes, disk_limit_bytes;
     bool have_cpu, have_memory, have_pids, have_disk;

@@ -227,14 +227,13 @@ static void conclude(struct op *op)
         op_finish(op, REC_DONE_OK, "redeployed");
         break;
     case SAGA_REFUSED:
-        op_finish(op, REC_DONE_REFUSED, "redeploy refused, nothing was changed: %s", why);
+        op_finish(op, REC_DONE_REFUSED, "nothing was changed: %s", why);
         break;
     case SAGA_ROLLED_BACK:
-        op_finish(op, REC_DONE_ROLLED_BACK, "redeploy rolled back to the old container: %s", why);
+        op_finish(op, REC_DONE_ROLLED_BACK, "to the old container: %s", why);
         break;
     case SAGA_SUSPENDED:
-        op_finish(op, REC_DONE_ENGINE_GONE,
-            "redeploy interrupted, the engine is gone; it is picked up again after it is back");
+        op_finish(op, REC_DONE_ENGINE_GONE, "the engine is gone; it is picked up again after it is back");
         break;
     case SAGA_LEFT:
         op_finish(op, REC_DONE_FAILED, "the new container is kept, stopped, for its logs: %s", why);
@@ -245,7 +244,7 @@ static void conclude(struct op *op)
             "it: "
             "%s",
             op->name, op->name, op->name, why);
-        op_finish(op, REC_DONE_FAILED, "redeploy stuck: %s", why);
+        op_finish(op, REC_DONE_FAILED, "stuck: %s", why);
         break;
     case SAGA_RUNNING:
     case _SAGA_OUTCOME_MAX:

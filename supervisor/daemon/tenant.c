@@ -192,6 +192,9 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
     if (!metrics_tenant(m->metrics, t->slug))
         log_warning("%s: no memory for its metrics", t->slug);
     limits_driver_apply(t);
+    if (c->limits.disk_bytes && !limits_driver_own_disk(t))
+        manager_note(t, NULL, LOG_WARNING, NULL, "limits",
+            "limits.disk is not enforced: data_root %s is not a file system of its own", c->data_root);
     network = json_string_value(json_object_get(m->networks, t->slug));
     (void)snprintf(t->network_id, sizeof(t->network_id), "%s", network ? network : "");
     if (t->proxy.kind == REC_KIND_PROXY) {
