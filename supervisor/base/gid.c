@@ -8,16 +8,23 @@
 
 #include "base/str.h"
 
-static int gid_from_group(gid_t *ret, struct err *e)
+static int gid_from_group(const char *socket_path, gid_t *ret, struct err *e)
 {
     char buf[16384];
     struct group gr, *found = NULL;
     int r = getgrnam_r("docker", &gr, buf, sizeof(buf), &found);
+    struct stat st;
 
     if (found) {
         *ret = found->gr_gid;
         return 0;
     }
+    if (stat(socket_path, &st) >= 0 && S_ISSOCK(st.st_mode))
+        return err_set(e, -ESRCH,
+            "there is no group \"docker\"%s%s and DOCKER_GID (docker_gid) is not set; set it to %u, the "
+            "group "
+            "of %s",
+            r ? ": " : "", r ? strerror(r) : "", (unsigned)st.st_gid, socket_path);
     return err_set(e, -ESRCH,
         "there is no group \"docker\"%s%s and DOCKER_GID (docker_gid) is not set; create the group "
         "or set DOCKER_GID to the group of the engine's socket",
@@ -40,14 +47,14 @@ int gid_resolve(
                 "DOCKER_GID \"%s\" is not a group id: decimal digits only, such as 998", docker_gid);
         gid = (gid_t)v;
     } else {
-        r = gid_from_group(&gid, e);
+        r = gid_from_group(socket_path, &gid, e);
         if (r < 0)
             return r;
     }
     if (gid == 0 && !allow_root_gid)
         return err_set(e, -EPERM,
             "%s gives gid 0, which is root's group; give the socket to a group of its own, "
-            "or force it with allow_root_gid",
+            "or force it with ALLOW_ROOT_GID (allow_root_gid)",
             from);
     if (stat(socket_path, &st) < 0) {
         *ret = gid;

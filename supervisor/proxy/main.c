@@ -6,19 +6,19 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "base/fd.h"
-#include "base/gid.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "proxy/conn.h"
 #include "proxy/control.h"
+#include "proxy/healthcheck.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
+#include "proxy/preflight.h"
 #include "proxy/proxy.h"
+#include "proxy/recorder.h"
 #include "proxy/registry.h"
 #include "proxy/sandbox.h"
 #include "proxy/settings.h"
@@ -44,6 +44,7 @@ struct program {
     int fds[SETTINGS_LISTEN_MAX];
     size_t n_fds;
     char policy_hash[HASH_HEX_SIZE];
+    int output; /* a sidecar's, for decision records */
     struct loop_io signals;
     struct policy *policy; /* the supervised one's; a sidecar's belongs to its settings */
 };
@@ -92,15 +93,18 @@ static int prepare_sidecar(struct program *g, struct err *e)
 {
     const struct settings *s = &g->settings;
     gid_t gid = 0;
-    int r;
+    int r = preflight_standard_fds(e);
 
-    if (geteuid() == 0) {
-        r = gid_resolve(s->docker_gid, s->engine_socket, false, &gid, e);
-        if (r == -ENOENT)
-            log_warning("%s; going on, it may appear later", e->msg);
-        else if (r < 0)
-            return r;
-    }
+    if (r >= 0)
+        r = preflight_engine_group(s, &gid, e);
+    if (r >= 0)
+        r = preflight_bind_roots(s, e);
+    if (r < 0)
+        return r;
+    preflight_listen(s);
+    g->output = recorder_open();
+    if (g->output < 0)
+        return err_set(e, g->output, "standard output: %s", strerror(-g->output));
     r = listener_open(s, g->fds, &g->n_fds, e);
     if (r >= 0 && geteuid() == 0)
         r = sandbox_drop_user(SIDECAR_UID, SIDECAR_GID, gid, e);
@@ -181,6 +185,11 @@ static int start(struct program *g, struct err *e)
             return err_set(e, r, "control channel: %s", strerror(-r));
         registry_set_unstage(p->registry, unstage, p->control);
     }
+    if (r >= 0 && g->settings.mode == SETTINGS_SIDECAR) {
+        r = recorder_new(p, TAKE_FD(g->output), &p->recorder);
+        if (r < 0)
+            return err_set(e, r, "standard output: %s", strerror(-r));
+    }
     if (r >= 0)
         r = link_new(p, on_first, &p->link);
     return r;
@@ -203,10 +212,12 @@ static void stop(struct program *g)
     if (p->registry)
         registry_set_unstage(p->registry, NULL, NULL);
     p->control = control_free(p->control);
+    p->recorder = recorder_free(p->recorder);
     p->registry = registry_free(p->registry);
     p->names = names_free(p->names);
     p->loop = loop_free(p->loop);
     (void)fd_close(g->signals.fd);
+    (void)fd_close(g->output);
     (void)policy_free(g->policy);
     settings_done(&g->settings);
 }
@@ -230,38 +241,10 @@ static int run(struct program *g, struct err *e)
     return r < 0 ? err_set(e, r, "event loop: %s", strerror(-r)) : r;
 }
 
-/* For a container's health check, where there is no curl: asks the proxy as a client would. */
-static int healthcheck(const struct settings *s)
-{
-    static const char request[] = "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
-    struct timeval tv = {.tv_sec = 3};
-    _cleanup_close_ int fd = -EBADF;
-    char answer[64] = "";
-    ssize_t n;
-
-    if (s->listen[0].tcp) {
-        (void)fprintf(
-            stderr, "clawsup-proxy: --healthcheck needs a unix socket as the first entry of LISTEN\n");
-        return EXIT_CONFIG;
-    }
-    fd = fd_connect_unix(s->listen[0].address, SOCK_STREAM);
-    if (fd < 0 || fd_set_nonblock(fd, false) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
-        send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0) {
-        (void)fprintf(stderr, "clawsup-proxy: %s: no answer\n", s->listen[0].address);
-        return 1;
-    }
-    n = recv(fd, answer, sizeof(answer) - 1, 0);
-    if (n > 0 && str_startswith(answer, "HTTP/1.1 200 "))
-        return 0;
-    (void)fprintf(stderr, "clawsup-proxy: %s: not healthy\n", s->listen[0].address);
-    return 1;
-}
-
 int main(int argc, char **argv)
 {
     /* Static: the scratch buffer is larger than a stack frame should be. */
-    static struct program g = {.signals = {.fd = -EBADF}};
+    static struct program g = {.output = -EBADF, .signals = {.fd = -EBADF}};
     struct err e = {0};
     int r;
 
@@ -279,9 +262,11 @@ int main(int argc, char **argv)
             settings_done(&g.settings);
             return 0;
         case SETTINGS_HEALTHCHECK:
-            r = healthcheck(&g.settings);
+            r = healthcheck_run(&g.settings, &e);
+            if (r < 0)
+                (void)fprintf(stderr, "clawsup-proxy: %s\n", e.msg);
             settings_done(&g.settings);
-            return r;
+            return r < 0;
         case SETTINGS_SIDECAR:
         case SETTINGS_SUPERVISED:
         case _SETTINGS_MODE_MAX:

@@ -10,6 +10,7 @@ struct control;
 struct conn;
 struct link;
 struct listener;
+struct recorder;
 struct registry;
 struct tunnel;
 
@@ -34,7 +35,8 @@ struct proxy {
     struct names *names;
     struct registry *registry;
     struct link *link;
-    struct control *control; /* NULL: alone, a sidecar */
+    struct control *control;   /* NULL: alone, a sidecar */
+    struct recorder *recorder; /* alone: where the records go */
     struct listener *listeners;
     size_t n_listeners;
     const char *engine_socket;

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "proxy/conn.h"
 #include "proxy/control.h"
+#include "proxy/recorder.h"
 #include "proxy/registry.h"
 
 /* ---- records */
@@ -29,12 +30,17 @@ static void record_send(struct proxy *p, const struct decision *d)
 
     if (d->verdict == DECISION_ALLOW)
         log_debug("%s %s %d", d->method ? d->method : "-", d->route ? d->route : "-", d->status);
-    else
-        log_info("%s: %s %s %s%s%s: %d %s: %s", decision_verdict_to_string(d->verdict), d->peer,
-            d->method ? d->method : "-", d->route ? d->route : "-", d->object_id ? " " : "",
-            d->object_id ? d->object_id : "", d->status, d->rule ? d->rule : "", d->reason ? d->reason : "");
-    if (p->control && decision_to_json(d, &j) >= 0)
+    else /* alone, the record itself stands beside it */
+        log_full(p->recorder ? LOG_DEBUG : LOG_INFO, NULL, "%s: %s %s %s%s%s: %d %s: %s",
+            decision_verdict_to_string(d->verdict), d->peer, d->method ? d->method : "-",
+            d->route ? d->route : "-", d->object_id ? " " : "", d->object_id ? d->object_id : "", d->status,
+            d->rule ? d->rule : "", d->reason ? d->reason : "");
+    if ((!p->control && !p->recorder) || decision_to_json(d, &j) < 0)
+        return;
+    if (p->control)
         control_record(p->control, j);
+    else
+        recorder_record(p->recorder, j);
 }
 
 void exchange_record_malformed(struct proxy *p, const char *peer, int status, const char *text)

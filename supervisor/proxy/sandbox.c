@@ -39,7 +39,11 @@
 int sandbox_drop_user(uid_t uid, gid_t gid, gid_t docker_gid, struct err *e)
 {
     if (setgroups(1, &docker_gid) < 0)
-        return err_set(e, -errno, "setgroups: %m");
+        return err_set(e, -errno,
+            "setgroups: %m; root without CAP_SETUID and CAP_SETGID cannot become another user: start it as "
+            "one "
+            "(user: \"65534:65534\" and group_add: [\"%u\"] in Compose)",
+            (unsigned)docker_gid);
     if (setresgid(gid, gid, gid) < 0)
         return err_set(e, -errno, "setresgid %u: %m", (unsigned)gid);
     if (setresuid(uid, uid, uid) < 0)
@@ -77,18 +81,25 @@ static int limit(enum __rlimit_resource which, rlim_t value, struct err *e)
     return 0;
 }
 
-static int set_limits(unsigned max_fds, struct err *e)
+static bool is_regular(int fd)
 {
     struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int set_limits(unsigned max_fds, struct err *e)
+{
+    bool to_file = is_regular(STDOUT_FILENO) || is_regular(STDERR_FILENO);
     int r = limit(RLIMIT_NOFILE, max_fds, e);
 
     if (r >= 0)
         r = limit(RLIMIT_CORE, 0, e);
     if (r >= 0 && !SANITIZED)
         r = limit(RLIMIT_NPROC, 0, e);
-    /* A log that was redirected to a regular file must stay writable; otherwise no file can grow by our hand.
-     */
-    if (r >= 0 && (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode)))
+    /* Records and a log that were redirected to a regular file must stay writable; otherwise no file can grow
+     * by our hand. */
+    if (r >= 0 && !to_file)
         r = limit(RLIMIT_FSIZE, 0, e);
     return r;
 }

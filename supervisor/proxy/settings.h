@@ -1,5 +1,8 @@
 /* settings.h: what the command line and, for a sidecar, the environment say. Every value is checked; an
- * unknown or malformed one stops the program with a sentence, because a proxy that guesses is no proxy. */
+ * unknown or malformed one stops the program with a sentence, because a proxy that guesses is no proxy.
+ *
+ * Each variable of a sidecar is also a flag: ALLOW_START=1 is --allow-start=1 (or --allow-start 1). A flag
+ * wins: the variable is then not looked at. */
 #pragma once
 
 #include "base/defs.h"
@@ -9,6 +12,8 @@
 #include <sys/types.h>
 
 #define SETTINGS_LISTEN_MAX 16
+#define SETTINGS_DEFAULT_LISTEN "tcp://127.0.0.1:2375"
+#define SETTINGS_DEFAULT_ENGINE "/var/run/docker.sock"
 
 enum settings_mode {
     SETTINGS_SIDECAR,
@@ -19,7 +24,7 @@ enum settings_mode {
     _SETTINGS_MODE_MAX
 };
 
-/* "unix:/run/clawsup/docker.sock[,mode=0660][,uid=N][,gid=N]" or "tcp:ADDRESS:PORT". */
+/* "unix:/run/clawsup/docker.sock[,mode=0660][,uid=N][,gid=N]" or "tcp://ADDRESS:PORT". */
 struct settings_listen {
     bool tcp;
     char address[108]; /* the path, or an IPv4 or bracketless IPv6 address */
@@ -35,10 +40,11 @@ struct settings {
     char *engine_socket;
     int log_level;
 
-    /* sidecar */
+    /* sidecar; a health check has the listeners only */
     struct settings_listen listen[SETTINGS_LISTEN_MAX];
     size_t n_listen;
     char *docker_gid; /* as given; NULL */
+    bool allow_root_gid;
     struct policy *policy;
 };
 

@@ -497,7 +497,7 @@ def test_tcp_listener(proxy):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    env = dict(sidecar_env(), DOCKER_SOCKET=proxy.engine_sock, LISTEN="tcp:127.0.0.1:%d" % port)
+    env = dict(sidecar_env(), DOCKER_SOCKET=proxy.engine_sock, LISTEN="tcp://127.0.0.1:%d" % port)
     proc = subprocess.Popen([program("clawsup-proxy")], env=env, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: tcp_ping(port), 10)
