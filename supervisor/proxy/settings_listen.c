@@ -111,6 +111,8 @@ int settings_set_listen(struct settings *s, const char *value)
 
     if (!copy)
         return -ENOMEM;
+    if (strpbrk(value, " \t\n")) /* a list with another separator would be taken for one odd path */
+        return -EINVAL;
     s->n_listen = 0;
     while (r >= 0 && (item = strsep(&rest, ",")) != NULL)
         r = read_item(s, item);
