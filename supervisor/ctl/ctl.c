@@ -146,11 +146,11 @@ int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t *
     struct err e = {.msg = ""};
     int r;
 
-    if (!request)
+    if (!owned)
         return ctl_fail(c, CTL_FAILED, "internal", NULL, "out of memory");
     r = client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, &e);
     if (r >= 0)
-        r = client_send(cl, request, CTL_TIMEOUT_US, &e);
+        r = client_send(cl, owned, CTL_TIMEOUT_US, &e);
     /* A daemon that refuses a client says so and closes: its line may be there although sending failed. */
     if (cl && (r >= 0 || r == -EPIPE)) {
         int sent = r;
@@ -162,7 +162,7 @@ int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t *
     if (r < 0)
         return ctl_unreachable(c, r, &e);
     if (!json_is_true(json_object_get(reply, "ok")))
-        return ctl_refused(c, request, reply);
+        return ctl_refused(c, owned, reply);
     *ret_reply = TAKE_PTR(reply);
     return CTL_OK;
 }

@@ -77,7 +77,7 @@ static void client_flush(struct control_client *cl)
 int control_client_send(struct control_client *cl, json_t *line)
 {
     _cleanup_json_ json_t *owned = line;
-    _cleanup_free_ char *text = line ? json_to_string(line) : NULL;
+    _cleanup_free_ char *text = owned ? json_to_string(owned) : NULL;
     size_t before = cl->out.len;
     int r = text ? buf_adds(&cl->out, text) : -ENOMEM;
 
@@ -116,19 +116,15 @@ static void unknown_verb(struct control_client *cl, const char *name)
 {
     const struct control *c = cl->server;
     _cleanup_buf_ struct buf hint = {.limit = 1024};
-    unsigned best = 3;
     int r = buf_adds(&hint, "verbs:");
 
     for (size_t i = 0; r >= 0 && i < c->n_verbs; i++) {
-        unsigned d = str_distance(name, c->verbs[i].name);
-
-        r = buf_addf(&hint, "%s %s", i > 0 ? "," : "", c->verbs[i].name);
-        if (d < best) {
-            best = d;
+        if (str_distance(name, c->verbs[i].name) <= 2) {
             buf_reset(&hint);
             r = buf_addf(&hint, "did you mean \"%s\"?", c->verbs[i].name);
             break;
         }
+        r = buf_addf(&hint, "%s %s", i > 0 ? "," : "", c->verbs[i].name);
     }
     client_complain(cl, "unknown verb", r >= 0 ? hint.data : NULL, false);
 }

@@ -65,7 +65,7 @@ struct metrics_tenant *metrics_tenant(struct metrics *m, const char *slug)
 
     if (at < m->n_tenants && strcmp(m->tenants[at]->slug, slug) == 0)
         return m->tenants[at];
-    grown = reallocarray(m->tenants, m->n_tenants + 1, sizeof(*grown));
+    grown = reallocarray(m->tenants, m->n_tenants + 1, sizeof(struct metrics_tenant *));
     if (!grown)
         return NULL;
     m->tenants = grown;
