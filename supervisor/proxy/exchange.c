@@ -42,6 +42,8 @@ static void exchange_destroy(void *p)
 static void exchange_let_go(struct exchange *x)
 {
     x->ended = true;
+    x->proxy->costly -= x->costly;
+    x->costly = false;
     drop_body(x);
     upstream_close(x->up);
     x->up = NULL;

@@ -34,6 +34,7 @@ struct exchange {
     struct route_match match;
     struct route_deny deny;
     bool denied, keep_alive, head_only, upgrade, ended;
+    bool costly;   /* counted in proxy.costly */
     bool outlives; /* what has begun must be brought to its end even without a client */
 
     struct buf body;

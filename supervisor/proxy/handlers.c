@@ -53,11 +53,40 @@ static const struct {
     [ROUTE_NETWORK_INSPECT] = {handle_network_inspect, false},
 };
 
+/* What keeps the engine busy for one tenant at the cost of all: walks over file systems, processes of the
+ * host, a watch of the kernel's for each log that is followed. */
+static bool is_costly(const struct exchange *x)
+{
+    switch ((int)x->match.id) {
+    case ROUTE_CONTAINER_TOP:
+    case ROUTE_CONTAINER_LOGS:
+    case ROUTE_CONTAINER_STATS:
+    case ROUTE_CONTAINER_CHANGES:
+    case ROUTE_CONTAINER_EXPORT:
+    case ROUTE_ARCHIVE_GET:
+    case ROUTE_ARCHIVE_HEAD:
+    case ROUTE_EVENTS:
+    case ROUTE_IMAGE_LIST:
+    case ROUTE_IMAGE_PULL:
+        return true;
+    default:
+        return route_arg_bool(&x->match, "size", false);
+    }
+}
+
 static void run(struct exchange *x)
 {
     if (!handlers[x->match.id].run) { /* a row without a handler: nothing was decided, so nothing is done */
         exchange_deny(x, 403, "internal", "this request is not served");
         return;
+    }
+    if (is_costly(x)) {
+        if (x->proxy->costly >= PROXY_COSTLY_MAX) {
+            exchange_deny(x, 429, "costly", "too many requests of this kind at the same time");
+            return;
+        }
+        x->costly = true;
+        x->proxy->costly++;
     }
     if (!exchange_parse_body(x))
         return;
@@ -150,7 +179,9 @@ static void resolve_exec(struct exchange *x)
 {
     const struct registry_exec *e = registry_exec_find(x->proxy->registry, x->match.ref);
 
-    if (!e) {
+    /* An exec may have been named by the proxy before this one: that its container is own is looked at again.
+     */
+    if (!e || (!registry_has(x->proxy->registry, e->container) && !x->proxy->policy->allow_gateway_exec)) {
         exchange_absent(x);
         return;
     }

@@ -20,6 +20,7 @@ static void exec_created(
     int r = error;
 
     if (r >= 0 && res->status != 201) {
+        registry_exec_release(x->proxy->registry, x->id);
         exchange_engine_error(x, res, body);
         return;
     }
@@ -43,6 +44,9 @@ static void exec_send(struct exchange *x, const struct exec_model *m)
 
     if (exec_render(m, link_minor(x->proxy->link), &body) < 0)
         exchange_failed(x, -ENOMEM);
+    else if (registry_exec_reserve(x->proxy->registry, x->id) < 0)
+        exchange_deny(x, 429, "exec-idle",
+            "too many execs of this container were created and not started; start them, or remove it");
     else
         exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_created);
 }

@@ -25,6 +25,10 @@ struct tunnel;
  * refused, or its connection closed. */
 #define PROXY_HELD_MAX ((size_t)32 * 1024 * 1024)
 
+/* Requests at a time that cost the engine more than an answer; see handlers.c. A client's next is told to
+ * wait. */
+#define PROXY_COSTLY_MAX 32U
+
 struct proxy_counters {
     uint64_t allowed, denied, errors, connections;
 };
@@ -47,6 +51,7 @@ struct proxy {
     unsigned active; /* connections, tunnels and requests that outlive their client */
     unsigned open_connections;
     size_t held_bytes; /* of clients: bodies being read and answers not taken; see PROXY_HELD_MAX */
+    unsigned costly;   /* see PROXY_COSTLY_MAX */
     bool draining;
     struct loop_timer drain_timer;
 

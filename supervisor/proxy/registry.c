@@ -17,6 +17,7 @@ struct container {
     char name[NAMES_ENGINE_MAX + 1];   /* the engine's, without the slash */
     char client[NAMES_ENGINE_MAX + 1]; /* the name by which the client knows it */
     json_t *staged;                    /* array of paths; NULL: none */
+    unsigned idle_execs;               /* created, not started */
     bool seen, staging_done, binds;
 };
 
@@ -32,6 +33,7 @@ struct registry {
     size_t next_past, next_banned;
     struct registry_exec *execs; /* a ring */
     size_t n_execs, next_exec;
+    unsigned idle_execs; /* of the gateway, which is no entry */
     registry_unstage_fn unstage;
     void *unstage_ctx;
 };
@@ -397,6 +399,30 @@ static struct registry_exec *exec_find(const struct registry *r, const char *id)
     return NULL;
 }
 
+static unsigned *idle_execs(struct registry *r, const char *container)
+{
+    struct container *c = find_id(r, container);
+
+    return c ? &c->idle_execs : &r->idle_execs;
+}
+
+int registry_exec_reserve(struct registry *r, const char *container)
+{
+    unsigned *idle = idle_execs(r, container);
+
+    if (*idle >= REGISTRY_EXECS_IDLE_MAX)
+        return -EDQUOT;
+    ++*idle;
+    return 0;
+}
+
+void registry_exec_release(struct registry *r, const char *container)
+{
+    unsigned *idle = idle_execs(r, container);
+
+    *idle -= *idle > 0;
+}
+
 int registry_exec_add(struct registry *r, const char *id, const char *container)
 {
     struct registry_exec *x;
@@ -441,5 +467,6 @@ int registry_exec_start(struct registry *r, const char *id)
     if (x->started)
         return -EALREADY;
     x->started = true;
+    registry_exec_release(r, x->container);
     return 0;
 }

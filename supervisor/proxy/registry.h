@@ -73,12 +73,18 @@ void registry_release(struct registry *r, const char *engine_name);
 /* The id of the own container that the engine knows by this name; NULL. */
 const char *registry_find_engine_name(const struct registry *r, const char *engine_name);
 
-/* ---- execs; the oldest is forgotten when there are too many */
+/* ---- execs; the oldest is forgotten when there are too many. The engine keeps one that was created and
+ * never started for as long as its container, whole command line and environment: so they are counted. */
+#define REGISTRY_EXECS_IDLE_MAX 128 /* per container, the gateway's included */
 struct registry_exec {
     char id[REGISTRY_ID_LEN + 1];
     char container[REGISTRY_ID_LEN + 1];
     bool started;
 };
+/* Room for one more in `container`: 0, or -EDQUOT. To be called before the engine is asked; given back only
+ * when the engine made none, and by registry_exec_start(). */
+int registry_exec_reserve(struct registry *r, const char *container) _must_check_;
+void registry_exec_release(struct registry *r, const char *container);
 int registry_exec_add(struct registry *r, const char *id, const char *container) _must_check_;
 /* The execs one by one, in no order, forgotten ones (id "") among them; NULL behind the last. */
 const struct registry_exec *registry_exec_at(const struct registry *r, size_t i);

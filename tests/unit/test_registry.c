@@ -269,3 +269,23 @@ Test(registry, binds_are_known_from_a_list_and_from_a_create)
     cr_expect_not(registry_has_binds(reg, id_of("3", 'c')));
     json_decref(rows);
 }
+
+Test(registry, execs_that_were_never_started_are_counted)
+{
+    const char *own = id_of("1", 'a'), *gateway = id_of("2", 'b'), *exec = id_of("3", 'c');
+
+    cr_expect_geq(registry_add(reg, own, "openclaw-sbx-a-x"), 0);
+    for (unsigned i = 0; i < REGISTRY_EXECS_IDLE_MAX; i++)
+        cr_assert_eq(registry_exec_reserve(reg, own), 0);
+    cr_expect_eq(registry_exec_reserve(reg, own), -EDQUOT);
+    cr_expect_eq(registry_exec_reserve(reg, gateway), 0, "the gateway has its own count");
+    registry_exec_release(reg, own); /* the engine made none */
+    cr_expect_eq(registry_exec_reserve(reg, own), 0);
+    cr_assert_eq(registry_exec_add(reg, exec, own), 0);
+    cr_assert_eq(registry_exec_start(reg, exec), 0);
+    cr_expect_eq(registry_exec_reserve(reg, own), 0);
+    cr_expect_eq(registry_exec_reserve(reg, own), -EDQUOT);
+    registry_exec_release(reg, gateway);
+    registry_exec_release(reg, gateway);
+    cr_expect_eq(registry_exec_reserve(reg, gateway), 0);
+}
