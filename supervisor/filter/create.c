@@ -137,6 +137,8 @@ int create_parse(const struct policy *p, const char *name, const json_t *body, s
     m->readonly_rootfs = m->readonly_rootfs || p->readonly_rootfs;
     r = create_settle_mounts(&c, refusal);
     if (r >= 0)
+        r = create_settle_weight(&c, refusal);
+    if (r >= 0)
         r = create_settle_limits(&c, refusal);
     if (r >= 0)
         r = create_settle_security(&c);

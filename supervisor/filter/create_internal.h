@@ -33,6 +33,9 @@ int create_read_tmpfs(void *ctx, const json_t *v, const struct field_at *at);
 /* Where the mounts lie to one another and to a file system that the container may change. */
 int create_settle_mounts(const struct create_ctx *c, struct refusal *refusal) _must_check_;
 
+/* Weight (create_weight.c): what every list of containers repeats. */
+int create_settle_weight(const struct create_ctx *c, struct refusal *refusal) _must_check_;
+
 /* Limits (create_limits.c) */
 int create_read_ulimits(void *ctx, const json_t *v, const struct field_at *at);
 /* Turns the wishes into limits within the policy. */

@@ -15,7 +15,7 @@
 #include "proxy/upstream.h"
 
 #define VERSION_LIMIT ((size_t)64 * 1024)
-#define LIST_LIMIT ((size_t)8 * 1024 * 1024)
+#define LIST_LIMIT ((size_t)16 * 1024 * 1024)
 #define EVENT_LIMIT ((size_t)64 * 1024)
 #define VERSION_TIMEOUT_US (2 * USEC_PER_SEC)
 #define LIST_TIMEOUT_US (10 * USEC_PER_SEC)

@@ -488,6 +488,37 @@ Test(create, labels_are_ours)
     cr_expect(json_equal(json_object_get(o, "Labels"), want), "%s", json_dumps(o, 0));
 }
 
+Test(create, what_lists_repeat_has_a_cap)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    static const struct {
+        const char *key, *fill;
+        size_t fits, over;
+    } cases[] = {{"Cmd", "a", 65000, 65600}, {"Cmd", "\"", 32000, 33000}, {"Cmd", "\n", 10000, 11000},
+        {"Entrypoint", "a", 65000, 65600}, {"Labels", "a", 16300, 16382}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        for (int over = 0; over < 2; over++) {
+            _cleanup_create_model_ struct create_model *m = NULL;
+            _cleanup_json_ json_t *body = json_pack("{s:s}", "Image", "img");
+            size_t n = over ? cases[i].over : cases[i].fits;
+            struct refusal r = {0};
+            char *text = malloc(n + 1);
+
+            cr_assert_not_null(text);
+            memset(text, *cases[i].fill, n);
+            text[n] = '\0';
+            (void)json_object_set_new(body, cases[i].key,
+                strcmp(cases[i].key, "Labels") == 0
+                    ? json_pack("{s:s, s:s, s:s, s:s}", "a", text, "b", text, "c", text, "d", text)
+                    : json_pack("[s]", text));
+            free(text);
+            cr_expect_eq(create_parse(p, "box", body, &m, &r), over ? -EFBIG : 0, "%s %zu: %s", cases[i].key,
+                n, r.reason);
+            cr_expect_eq(r.status, over ? 413 : 0);
+        }
+}
+
 /* ---------------------------------------------------------------- mounts */
 Test(create, binds_become_mounts_with_staged_sources)
 {
