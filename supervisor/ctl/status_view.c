@@ -64,8 +64,10 @@ void status_host(const json_t *reply, const struct table_style *style, FILE *out
         (void)snprintf(
             line, sizeof(line), "%.32s%s%s; %s", state, *age ? " for " : "", age, host_explained(state));
         host_line(style, out, text_state_colour(state), "host", line);
-    } else if (json_is_false(json_object_get(engine, "up"))) {
-        host_line(style, out, TEXT_RED, "engine", "does not answer: systemctl status docker");
+    }
+    if (json_is_false(json_object_get(engine, "up"))) {
+        text_safe(line, sizeof(line), text_of(engine, "error"));
+        host_line(style, out, TEXT_RED, "engine", *line ? line : "does not answer: systemctl status docker");
     }
     if (json_is_true(json_object_get(host, "observing")))
         host_line(

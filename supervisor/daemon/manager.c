@@ -205,33 +205,53 @@ void observe_engine_result(struct manager *m, const struct engine_answer *a)
         (void)sd_event_source_set_time(m->engine_timer, manager_now(m));
 }
 
-static void on_ping(struct engine *e, const struct engine_answer *a, void *userdata)
+static void judge_engine(struct manager *m, const struct engine_answer *a)
 {
-    struct manager *m = userdata;
     bool ok = a->result == ENGINE_OK && a->status == 200, unknown = a->result == ENGINE_OWN_FAULT,
          was = m->engine_up;
     struct rec_event ev = {.type = REC_EV_ENGINE,
         .engine = {.result = ok ? REC_PROBE_OK : (unknown ? REC_PROBE_UNKNOWN : REC_PROBE_FAIL),
             .hung = a->result == ENGINE_TIMEOUT}};
 
-    (void)e;
-    m->engine_ping = NULL;
     if (ok) {
         m->engine_fails = 0;
         m->engine_up = true;
+        m->engine_message[0] = '\0';
         if (!was)
             engine_went_up(m);
     } else if (!unknown) {
         (void)snprintf(m->engine_message, sizeof(m->engine_message), "%s", a->message);
         if (++m->engine_fails == m->config->recovery.engine_fall ||
             (!m->engine_known && m->engine_fails == 1)) {
-            log_error("the engine at %s does not answer: %s", m->config->engine_socket, a->message);
+            log_error("the engine at %s %s: %s", m->config->engine_socket,
+                a->result == ENGINE_INCOMPATIBLE ? "is of no use" : "does not answer", a->message);
             m->engine_up = false;
         }
         startup_engine_down(m);
     }
     m->engine_known = true;
     manager_event(m, &ev);
+}
+
+static void on_versioned_ping(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct manager *m = userdata;
+
+    (void)e;
+    m->engine_ping = NULL;
+    judge_engine(m, a);
+}
+
+/* It lives; whether it can be spoken to is known only when a version is agreed on, after each outage anew. */
+static void on_ping(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    struct manager *m = userdata;
+
+    m->engine_ping = NULL;
+    if (a->result != ENGINE_OK || a->status != 200 || *engine_api_version(e) ||
+        engine_request(e, "GET", "/_ping", NULL, manager_stretch(m, ENGINE_PING_US), on_versioned_ping, m,
+            &m->engine_ping) < 0)
+        judge_engine(m, a);
 }
 
 static int on_engine_timer(sd_event_source *s, uint64_t usec, void *userdata)

@@ -251,6 +251,8 @@ static json_t *host_json(struct manager *m, uint64_t now, int64_t real)
         limits_level_to_string(m->host->level), "state_store", m->store_degraded ? "degraded" : "ok",
         "config", "file", m->config_path, "loaded_at", time_json(m->config_loaded_at_us), "error",
         text_json(m->config_error));
+    if (o && !m->engine_up)
+        put(json_object_get(o, "engine"), "error", text_json(m->engine_message));
     return o;
 }
 

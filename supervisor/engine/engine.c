@@ -378,7 +378,7 @@ static void on_version(const struct transfer_outcome *o, void *userdata)
     if (r == -EINVAL) {
         failure.result = ENGINE_HTTP_ERROR;
     } else {
-        failure.result = ENGINE_OWN_FAULT;
+        failure.result = r == -EPROTONOSUPPORT ? ENGINE_INCOMPATIBLE : ENGINE_OWN_FAULT;
         failure.status = 0;
     }
     wake_waiting(e, &failure);

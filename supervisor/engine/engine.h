@@ -14,12 +14,13 @@ struct engine;
 struct engine_call;
 
 enum engine_result {
-    ENGINE_OK,          /* an HTTP answer of any status below 500 */
-    ENGINE_HTTP_ERROR,  /* 5xx, or an answer whose JSON is malformed */
-    ENGINE_UNREACHABLE, /* no socket, refused, reset, half an answer */
-    ENGINE_TIMEOUT,     /* no whole answer by the deadline */
-    ENGINE_OWN_FAULT,   /* no fd, no memory, our loop lagged, an answer above our limits, no API version that
-                           both   speak: says nothing about the engine's health (UNKNOWN) */
+    ENGINE_OK,           /* an HTTP answer of any status below 500 */
+    ENGINE_HTTP_ERROR,   /* 5xx, or an answer whose JSON is malformed */
+    ENGINE_UNREACHABLE,  /* no socket, refused, reset, half an answer */
+    ENGINE_TIMEOUT,      /* no whole answer by the deadline */
+    ENGINE_INCOMPATIBLE, /* no API version that both speak: it answers, and is of no use */
+    ENGINE_OWN_FAULT, /* no fd, no memory, our loop lagged, an answer above our limits: says nothing about the
+                         engine's health (UNKNOWN) */
     _ENGINE_RESULT_MAX
 };
 
