@@ -30,6 +30,22 @@ bool op_touches(const struct op *op, const struct component *c)
                      op->action.type == REC_ACT_REDEPLOY);
 }
 
+bool op_engine_gone(const struct op *op, const struct engine_answer *a)
+{
+    const struct manager *m = op->tenant->manager;
+
+    if (a->result == ENGINE_OK || a->result == ENGINE_HTTP_ERROR)
+        return false;
+    return a->result != ENGINE_TIMEOUT || !m->engine_up || m->engine_fails > 0;
+}
+
+const char *op_inspect_problem(const struct engine_answer *a)
+{
+    if (*a->message)
+        return a->message;
+    return a->status == 200 ? "the engine's answer is not understood" : "the engine gave no reason";
+}
+
 struct op *op_free(struct op *op)
 {
     if (!op)
@@ -67,11 +83,11 @@ static void on_answer(struct engine *e, const struct engine_answer *a, void *use
     (void)e;
     op->call = NULL;
     observe_engine_result(m, a);
-    if (!op->keep_on_engine_loss && a->result != ENGINE_OK && a->result != ENGINE_HTTP_ERROR) {
-        op_finish(op, REC_DONE_ENGINE_GONE, "the engine gave no answer: %s", a->message);
-        return;
-    }
-    op->next(op, a);
+    if (op->keep_on_engine_loss || a->result == ENGINE_OK || a->result == ENGINE_HTTP_ERROR)
+        op->next(op, a);
+    else
+        op_finish(op, op_engine_gone(op, a) ? REC_DONE_ENGINE_GONE : REC_DONE_FAILED,
+            "the engine gave no answer: %s", a->message);
 }
 
 void op_call(struct op *op, void (*fn)(struct op *op, const struct engine_answer *a), const char *method,

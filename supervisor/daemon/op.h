@@ -51,6 +51,12 @@ void op_wait(struct op *op, uint64_t delay_us, void (*fn)(struct op *op));
 /* Ends the op, frees it, and tells the core and the store. */
 void op_finish(struct op *op, enum rec_done result, const char *fmt, ...) _printf_(3, 4);
 
+/* The engine went away during the call. Not so when it answers others meanwhile: then the call itself has
+ * failed, and counts, or a container that cannot be stopped would be tried for ever. */
+bool op_engine_gone(const struct op *op, const struct engine_answer *a);
+/* Why the answer to an inspect is of no use. */
+const char *op_inspect_problem(const struct engine_answer *a);
+
 #define OP_TIMEOUT_US (30 * USEC_PER_SEC)
 /* Stop time-out plus 15 s: a shorter deadline would report a good stop as failed. */
 uint64_t op_stop_deadline(const struct op *op);

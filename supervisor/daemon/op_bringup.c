@@ -144,7 +144,7 @@ static void on_existing(struct op *op, const struct engine_answer *a)
         return;
     }
     if (a->status != 200 || !id || !str_is_hex(id, 64)) {
-        op_finish(op, REC_DONE_REFUSED, "inspect: %s", a->message);
+        op_finish(op, REC_DONE_REFUSED, "inspect: %s", op_inspect_problem(a));
         return;
     }
     if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, t->slug)) {

@@ -28,9 +28,9 @@ static void advance(struct op *op, enum saga_result r)
     perform(op);
 }
 
-static enum saga_result classify(const struct engine_answer *a)
+static enum saga_result classify(const struct op *op, const struct engine_answer *a)
 {
-    if (a->result != ENGINE_OK && a->result != ENGINE_HTTP_ERROR)
+    if (op_engine_gone(op, a))
         return SAGA_ENGINE_GONE;
     if (a->status == 404)
         return SAGA_MISSING;
@@ -46,7 +46,7 @@ static void remember_problem(struct op *op, const char *text)
 
 static void on_done(struct op *op, const struct engine_answer *a)
 {
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
 
     if (r != SAGA_OK)
         remember_problem(op, a->message);
@@ -58,10 +58,12 @@ static void on_done(struct op *op, const struct engine_answer *a)
 static void on_old(struct op *op, const struct engine_answer *a)
 {
     const char *id = json_string_value(json_object_get(a->body, "Id"));
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
 
     if (r == SAGA_OK && (!id || !str_is_hex(id, 64)))
         r = SAGA_FAILED;
+    if (r == SAGA_FAILED)
+        remember_problem(op, op_inspect_problem(a));
     if (r == SAGA_OK) {
         (void)snprintf(op->old_id, sizeof(op->old_id), "%s", id);
         op->old_running = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));
@@ -83,7 +85,7 @@ static void on_leftover(struct op *op, const struct engine_answer *a)
 {
     const json_t *labels = json_object_get(json_object_get(a->body, "Config"), "Labels");
     const char *id = json_string_value(json_object_get(a->body, "Id"));
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
 
     if (r == SAGA_MISSING) {
         advance(op, SAGA_OK);
@@ -98,7 +100,7 @@ static void on_leftover(struct op *op, const struct engine_answer *a)
 static void on_new(struct op *op, const struct engine_answer *a)
 {
     const char *id = json_string_value(json_object_get(a->body, "Id"));
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
 
     if (r == SAGA_OK && (!id || !str_is_hex(id, 64)))
         r = SAGA_FAILED;
@@ -173,7 +175,7 @@ static void on_verify(struct op *op, const struct engine_answer *a)
     struct component *c = op->component;
     uint64_t now = manager_now(op->tenant->manager),
              began = op->verify_until_us - c->health->start_deadline_us;
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
     bool plain = c->health->type == CONFIG_CHECK_NONE || c->health->type == CONFIG_CHECK_DOCKER;
     struct docker_facts f = {0};
 
@@ -205,7 +207,7 @@ static void verify_poll(struct op *op)
 
 static void on_new_started(struct op *op, const struct engine_answer *a)
 {
-    enum saga_result r = classify(a);
+    enum saga_result r = classify(op, a);
 
     if (r != SAGA_OK)
         remember_problem(op, a->message);
@@ -356,7 +358,7 @@ static const char *ours(const struct op *op, const struct engine_answer *a, bool
     const json_t *labels = json_object_get(json_object_get(a->body, "Config"), "Labels");
     const char *id = json_string_value(json_object_get(a->body, "Id"));
 
-    if (classify(a) != SAGA_OK || !id || !str_is_hex(id, 64))
+    if (classify(op, a) != SAGA_OK || !id || !str_is_hex(id, 64))
         return NULL;
     if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, op->tenant->slug))
         return NULL;
@@ -366,7 +368,7 @@ static const char *ours(const struct op *op, const struct engine_answer *a, bool
 /* Nothing is decided from half a picture. */
 static bool picture_is_lost(struct op *op, const struct engine_answer *a)
 {
-    if (classify(a) != SAGA_ENGINE_GONE)
+    if (classify(op, a) != SAGA_ENGINE_GONE)
         return false;
     op_finish(
         op, REC_DONE_ENGINE_GONE, "the engine is gone; the redeploy is picked up again after it is back");
@@ -413,7 +415,7 @@ static void on_resume_name(struct op *op, const struct engine_answer *a)
     if (picture_is_lost(op, a))
         return;
     /* Somebody else's container holds the name: whatever is there, it is not for us to move. */
-    op->facts.name_exists = classify(a) != SAGA_MISSING;
+    op->facts.name_exists = classify(op, a) != SAGA_MISSING;
     if (id) {
         op->facts.name_is_new = ours(op, a, true);
         op->facts.name_running = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));

@@ -42,7 +42,9 @@ static void on_inspected(struct op *op, const struct engine_answer *a)
         return;
     }
     if (a->status != 200 || !id || !str_is_hex(id, 64)) {
-        op_finish(op, REC_DONE_FAILED, "inspect: %s", a->message);
+        /* Not even tried; at L2 the proxy has been restarted already. */
+        op_finish(op, op->action.type == REC_ACT_RESTART ? REC_DONE_REFUSED : REC_DONE_FAILED, "inspect: %s",
+            op_inspect_problem(a));
         return;
     }
     (void)snprintf(op->old_id, sizeof(op->old_id), "%s", id);

@@ -64,11 +64,13 @@ static void on_decision(struct proxy_process *proc, const json_t *j)
     struct tenant *t = proc->child->tenant;
     struct log_fields f = {.tenant = t->slug, .component = "proxy"};
     bool allow = strcmp(get_text(j, "decision"), "allow") == 0;
+    /* Our own probes come every other second: what they find is told by the state. */
+    bool quiet = allow || strcmp(get_text(j, "route"), "ping") == 0;
 
-    if (allow && log_get_level() < LOG_DEBUG)
+    if (quiet && log_get_level() < LOG_DEBUG)
         return;
     f.message_id = allow ? NULL : MESSAGE_PROXY_DENIED;
-    log_full(allow ? LOG_DEBUG : LOG_NOTICE, &f, "%s %s %s%s%s%s%s", get_text(j, "decision"),
+    log_full(quiet ? LOG_DEBUG : LOG_NOTICE, &f, "%s %s %s%s%s%s%s", get_text(j, "decision"),
         get_text(j, "method"), get_text(j, "route"), *get_text(j, "object") ? " " : "", get_text(j, "object"),
         allow ? "" : ": ", allow ? "" : get_text(j, "reason"));
 }
