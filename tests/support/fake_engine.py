@@ -22,6 +22,7 @@ Prints "ready" when it listens. It is driven over the same socket, below /_fake/
     GET    /_fake/requests  ["GET /v1.44/containers/json?all=true", ...] seen since the start or the last DELETE
     DELETE /_fake/requests
     GET    /_fake/streams   {"open": N, "total": N}
+    GET    /_fake/states    {NAME: "running", ...}: how the containers really are
 
 A container whose label "fake.exit" is a number ends with that status as soon as it is started.
 """
@@ -368,6 +369,8 @@ class Handler(BaseHTTPRequestHandler):
                 out = list(e.requests)
                 if self.command == "DELETE":
                     e.requests.clear()
+            elif path == "/states":
+                out = {c["Name"][1:]: c["State"]["Status"] for c in e.containers.values()}
             elif path == "/streams":
                 out = {"open": len(e.streams), "total": e.streams_total}
             else:
