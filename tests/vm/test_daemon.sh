@@ -11,6 +11,8 @@ nice make -s install DESTDIR="$payload/root" >/dev/null
 rm -rf "$payload/root/usr/share/man" "$payload/root/usr/share/doc"
 strip "$payload"/root/usr/*bin/* "$payload"/root/usr/libexec/clawsup/*
 cp tests/vm/daemon/run.sh "$payload"
+# Debian 13 has another libconfig: what was built here brings its own along.
+[ "${SUITE:-bookworm}" = bookworm ] || install -D /usr/lib/x86_64-linux-gnu/libconfig.so.9 "$payload/root/usr/lib/x86_64-linux-gnu/libconfig.so.9"
 tests/vm/vm run "$payload" "$out" "${1:-400}" || {
 	status=$?
 	grep -a clawsup "$out/journal.txt" 2>/dev/null | tail -150 >&2 || :
