@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/fdstore.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/messages.h"
@@ -162,6 +163,8 @@ static int run(void)
                   "another uid");
         return EXIT_FAILURE;
     }
+    if (fdstore_open() < 0)
+        log_warning("the sockets that systemd kept cannot be taken over: out of memory");
     r = manager_new(config, arg_config, &m, &e);
     if (r < 0) {
         (void)config_free(config);

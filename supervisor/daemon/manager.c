@@ -18,6 +18,7 @@
 #include "base/gid.h"
 #include "base/log.h"
 #include "daemon/control.h"
+#include "daemon/fdstore.h"
 #include "daemon/limits_driver.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
@@ -25,6 +26,7 @@
 
 #define ENGINE_PING_US (2 * USEC_PER_SEC)
 #define LAG_PERIOD_US (250 * USEC_PER_MSEC)
+#define ADOPTION_OVER_US (10 * USEC_PER_SEC)
 #define STALL_US (2 * USEC_PER_SEC)
 
 uint64_t manager_now(struct manager *m)
@@ -288,6 +290,10 @@ static int on_lag_timer(sd_event_source *s, uint64_t usec, void *userdata)
         manager_event(m, &ev);
     }
     reap(m);
+    if (!m->fdstore_closed && m->started && now > m->started_us + ADOPTION_OVER_US) {
+        m->fdstore_closed = true;
+        fdstore_close();
+    }
     (void)sd_event_source_set_time(s, now + LAG_PERIOD_US);
     (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
     return 0;

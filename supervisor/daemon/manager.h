@@ -128,7 +128,8 @@ struct manager {
 
     sd_event_source *tick, *engine_timer, *relist_timer, *metrics_timer, *metrics_soon, *lag_timer,
         *watchdog_timer, *limits_timer;
-    bool started;       /* tenants were added */
+    bool started; /* tenants were added */
+    bool fdstore_closed;
     bool reload_wanted; /* SIGHUP came before that */
     sd_event_source *startup_timer;
     struct engine_call *networks_call;

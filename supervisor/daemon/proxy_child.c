@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/fdstore.h"
 
 #define FD_POLICY 3
 #define FD_CONTROL 4
@@ -83,13 +84,24 @@ static void close_clients(struct proxy_child *p)
     p->n_clients = 0;
 }
 
-/* A socket that is no longer asked for: its path would only lead to refusals. */
-static void drop_client(int fd, const struct config_proxy *c)
+static bool is_in_own_directory(const struct proxy_child *p, const char *path)
 {
+    _cleanup_free_ char *dir = NULL;
+
+    return asprintf(&dir, "%s/%s", p->tenant->manager->config->runtime_dir, p->tenant->slug) >= 0 &&
+           str_is_clean_path(path) && strcmp(dir, path) != 0 && str_path_covers(dir, path);
+}
+
+/* A socket that is no longer asked for: its path would only lead to refusals. */
+static void drop_client(int fd, const struct proxy_child *p)
+{
+    const struct config_proxy *c = &p->tenant->config->proxy;
     _cleanup_free_ char *path = NULL;
     bool wanted = false;
 
-    if (fd_listener_path(fd, &path) >= 0) {
+    /* The descriptor may come from a proxy that somebody has taken over: only what lies in the tenant's own
+     * directory is removed on its word. */
+    if (fd_listener_path(fd, &path) >= 0 && is_in_own_directory(p, path)) {
         for (size_t i = 0; i < c->n_listen; i++)
             wanted = wanted || (c->listen[i].is_unix && strcmp(c->listen[i].path, path) == 0);
         if (!wanted)
@@ -109,6 +121,28 @@ static int take_open(int *old, size_t n, const struct config_listen *l, uid_t ui
         return TAKE_FD(old[i]);
     }
     return -1;
+}
+
+/* Copies go to systemd, where there is one: see fdstore.h. */
+static void keep(const struct proxy_child *p, bool changed)
+{
+    char name[SLUG_MAX + 16];
+
+    (void)snprintf(name, sizeof(name), "%s.clients", p->tenant->slug);
+    if (changed)
+        fdstore_remove(name);
+    for (size_t i = 0; i < p->n_clients; i++)
+        fdstore_put(name, p->clients[i]);
+}
+
+static void take_kept(struct proxy_child *p)
+{
+    char name[SLUG_MAX + 16];
+    int fd;
+
+    (void)snprintf(name, sizeof(name), "%s.clients", p->tenant->slug);
+    while (p->n_clients < PROXY_LISTEN_MAX && (fd = fdstore_take(name)) >= 0)
+        p->clients[p->n_clients++] = fd;
 }
 
 int proxy_child_reopen(struct proxy_child *p, struct err *e)
@@ -141,9 +175,10 @@ int proxy_child_reopen(struct proxy_child *p, struct err *e)
     }
     for (size_t i = 0; i < p->n_clients; i++)
         if (old[i] >= 0)
-            drop_client(old[i], c);
+            drop_client(old[i], p);
     memcpy(p->clients, fds, c->n_listen * sizeof(fds[0]));
     p->n_clients = c->n_listen;
+    keep(p, changed);
     return changed;
 }
 
@@ -481,6 +516,8 @@ int proxy_child_fresh(struct proxy_child *p, struct err *e)
     p->listener = fd_listen_unix(p->listener_path, SOCK_SEQPACKET, 0600, (uid_t)-1, (gid_t)-1, e);
     if (p->listener < 0)
         return p->listener;
+    if (p->n_clients == 0)
+        take_kept(p); /* clients that wait in them lose nothing */
     r = proxy_child_reopen(p, e);
     return r;
 }
@@ -512,6 +549,12 @@ struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain)
         struct proxy_process *next = p->old->next;
         (void)proxy_process_free(p->old);
         p->old = next;
+    }
+    if (drain) {
+        char name[SLUG_MAX + 16];
+
+        (void)snprintf(name, sizeof(name), "%s.clients", p->tenant->slug);
+        fdstore_remove(name);
     }
     close_clients(p);
     (void)fd_close(p->listener);

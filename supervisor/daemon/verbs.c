@@ -264,12 +264,15 @@ static int ask_for_action(struct manager *m, struct control_request *req, struct
     operator_event(t, c->index, op, 0);
     if (!t->op) {
         struct rec_component_view view;
-        char error[160];
+        char text[160];
 
         recovery_component_view(m->recovery, t->index, c->index, manager_now(m), &view);
-        (void)snprintf(
-            error, sizeof(error), "not started now: %s", view.held_by ? view.held_by : view.reason);
-        return control_error(req, CONTROL_REFUSED, error, "`clawsup status` shows what it waits for");
+        (void)snprintf(text, sizeof(text), "%s: %s",
+            view.next_us == USEC_INFINITY ? "not started" : "accepted, and waits",
+            view.held_by ? view.held_by : view.reason);
+        if (view.next_us == USEC_INFINITY)
+            return control_error(req, CONTROL_REFUSED, text, "`clawsup status` has more");
+        return reply_text(req, text);
     }
     v->waiters[v->n_waiters++] = (struct waiter){.req = req, .tenant = t, .type = type};
     control_request_on_gone(req, waiter_gone, v);

@@ -92,6 +92,16 @@ check proxy.adopted $proxy "$(cut -d' ' -f1 /run/clawsup/.supervisor/proxy/a-b.p
 [ -d /proc/$proxy ] && ok proxy.lives || bad proxy.lives
 check gateway.untouched "$started" "$(docker inspect -f '{{.State.StartedAt}}' openclaw-gw-a-b)"
 
+# ---- daemon and proxy killed at once: systemd keeps the socket, a client waits in it
+main=$(systemctl show -p MainPID --value clawsupd)
+inode=$(stat -c %i /run/clawsup/a-b/docker.sock)
+kill -9 $main $proxy
+check ping.after.both OK "$(curl -s -m 60 --unix-socket /run/clawsup/a-b/docker.sock http://d/_ping)"
+check same.socket $inode "$(stat -c %i /run/clawsup/a-b/docker.sock)"
+wait_for 60 healthy.after.both 'clawsup status'
+proxy=$(cut -d' ' -f1 /run/clawsup/.supervisor/proxy/a-b.pid)
+check gateway.still.untouched "$started" "$(docker inspect -f '{{.State.StartedAt}}' openclaw-gw-a-b)"
+
 # ---- reload
 echo '# changed' >> /etc/clawsup/clawsup.conf
 systemctl reload clawsupd && ok reload || bad reload
