@@ -15,11 +15,8 @@
 
 #include "proxy/sandbox.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FILTERED 0
-#else
-#define FILTERED 1
-#endif
+/* The sanitizer's build has no system call filter: its runtime needs calls that a proxy must not make. */
+#if !defined(__SANITIZE_ADDRESS__)
 
 enum deed {
     DEED_NOTHING,
@@ -102,8 +99,6 @@ ParameterizedTest(struct outcome *o, sandbox, deeds)
     int status = 0;
     pid_t pid;
 
-    if (!FILTERED)
-        cr_skip_test("the sanitizer's build has no system call filter");
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
@@ -118,6 +113,8 @@ ParameterizedTest(struct outcome *o, sandbox, deeds)
     else
         cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "deed %d: status %#x", o->deed, status);
 }
+
+#endif
 
 Test(sandbox, gives_up_root)
 {
