@@ -335,6 +335,9 @@ static void perform(struct op *op)
     case SAGA_OP_REMOVE_NEW:
         container_call(op, "DELETE", op->new_id, "?force=1");
         break;
+    case SAGA_OP_RENAME_NEW_ASIDE:
+        rename_to(op, op->new_id, ".new");
+        break;
     case SAGA_OP_RENAME_OLD_BACK:
         rename_to(op, op->old_id, "");
         break;

@@ -83,7 +83,8 @@ static void step_forward(struct saga *s, bool ok, bool missing, bool running)
         ok || missing ? go(s, SAGA_OP_START_NEW) : turn_back(s);
         break;
     case SAGA_OP_START_NEW:
-        s->started_new = ok;
+        s->started_new =
+            s->started_new || ok; /* one that was found running is not stopped by a failed start */
         ok ? go(s, SAGA_OP_VERIFY) : turn_back(s);
         break;
     case SAGA_OP_VERIFY:
@@ -100,6 +101,7 @@ static void step_forward(struct saga *s, bool ok, bool missing, bool running)
         break;
     case SAGA_OP_STOP_NEW:
     case SAGA_OP_REMOVE_NEW:
+    case SAGA_OP_RENAME_NEW_ASIDE:
     case SAGA_OP_RENAME_OLD_BACK:
     case SAGA_OP_START_OLD:
     case SAGA_OP_NONE:
@@ -113,12 +115,22 @@ static bool step_back(struct saga *s, bool ok, bool missing)
 {
     switch (s->op) {
     case SAGA_OP_STOP_NEW:
-        /* A stop that failed does not matter where a forced removal follows. */
+        /* A stop that failed does not matter where a forced removal follows; if that fails too, it matters.
+         */
+        s->started_new = !ok && !missing;
         s->had_old ? go(s, SAGA_OP_REMOVE_NEW) : end(s, SAGA_LEFT);
         return true;
     case SAGA_OP_REMOVE_NEW:
         /* One that stays under its temporary name stands in nobody's way: the next run clears it. */
-        ok || missing || !s->renamed_new ? back_to_old(s) : end(s, SAGA_STUCK);
+        if (ok || missing || !s->renamed_new)
+            back_to_old(s);
+        else if (s->started_new)
+            end(s, SAGA_STUCK); /* it may still run: the old one must not */
+        else
+            go(s, SAGA_OP_RENAME_NEW_ASIDE);
+        return true;
+    case SAGA_OP_RENAME_NEW_ASIDE:
+        ok || missing ? back_to_old(s) : end(s, SAGA_STUCK);
         return true;
     case SAGA_OP_RENAME_OLD_BACK:
         s->renamed_old = !ok;
@@ -212,6 +224,7 @@ const char *saga_op_to_string(enum saga_op op)
         [SAGA_OP_REMOVE_OLD] = "remove the old container",
         [SAGA_OP_STOP_NEW] = "stop the new container",
         [SAGA_OP_REMOVE_NEW] = "remove the new container",
+        [SAGA_OP_RENAME_NEW_ASIDE] = "rename the new container aside",
         [SAGA_OP_RENAME_OLD_BACK] = "rename the old container back",
         [SAGA_OP_START_OLD] = "start the old container",
         [SAGA_OP_NONE] = "nothing"};

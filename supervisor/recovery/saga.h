@@ -20,6 +20,8 @@ enum saga_op {
     /* the way back */
     SAGA_OP_STOP_NEW,
     SAGA_OP_REMOVE_NEW,
+    SAGA_OP_RENAME_NEW_ASIDE, /* one that will not go gives the name free, and is a leftover of the next run
+                               */
     SAGA_OP_RENAME_OLD_BACK,
     SAGA_OP_START_OLD,
     SAGA_OP_NONE, /* finished: see saga_outcome() */

@@ -24,7 +24,7 @@ struct model {
 };
 
 /* One letter an operation, so that a whole run is one word. */
-static const char letters[_SAGA_OP_MAX + 1] = "ikcCOnsSvrtdbu-";
+static const char letters[_SAGA_OP_MAX + 1] = "ikcCOnsSvrtdabu-";
 
 static struct container *by_name(struct model *m, enum name name)
 {
@@ -95,6 +95,8 @@ static enum saga_result perform(struct model *m, enum saga_op op)
         return set_running(&m->new, false);
     case SAGA_OP_REMOVE_NEW:
         return take_away(&m->new);
+    case SAGA_OP_RENAME_NEW_ASIDE:
+        return rename_to(m, &m->new, NAME_NEW);
     case SAGA_OP_RENAME_OLD_BACK:
         return rename_to(m, &m->old, NAME);
     case SAGA_OP_START_OLD:
@@ -219,7 +221,8 @@ static const struct row rows[] = {
     {false, false, 'v', 'F', ' ', "ikcCnSvt", SAGA_LEFT},
     /* the way back fails too */
     {true, true, 'v', 'F', 't', "ikcCOnsSvtdbu", SAGA_ROLLED_BACK},
-    {true, true, 'v', 'F', 'd', "ikcCOnsSvtd", SAGA_STUCK},
+    {true, true, 'v', 'F', 'd', "ikcCOnsSvtdabu", SAGA_ROLLED_BACK},
+    {true, true, 's', 'F', 'd', "ikcCOnsdabu", SAGA_ROLLED_BACK},
     {true, true, 'v', 'F', 'b', "ikcCOnsSvtdb", SAGA_STUCK},
     {true, true, 'v', 'F', 'u', "ikcCOnsSvtdbu", SAGA_STUCK},
     {true, true, 'O', 'F', 'd', "ikcCOd", SAGA_ROLLED_BACK}, /* the leftover is cleared by the next run */
