@@ -99,6 +99,7 @@ struct tenant {
     /* as last told to people */
     enum rec_level level;
     bool quarantined, paused, held, flapping;
+    bool quarantine_kept;   /* as it is in the store */
     uint64_t hold_until_us; /* monotonic */
 };
 

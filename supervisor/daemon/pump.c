@@ -104,10 +104,10 @@ static void publish_tenant(struct tenant *t, uint64_t now)
     if (v.level != t->level)
         manager_note(t, NULL, v.level > t->level ? LOG_WARNING : LOG_NOTICE, MESSAGE_TENANT_LEVEL, "level",
             "%s -> %s", rec_level_to_string(t->level), rec_level_to_string(v.level));
-    if (v.quarantined != t->quarantined)
+    if (v.quarantine_kept != t->quarantine_kept)
         manager_store_result(m,
             store_set_quarantine(m->store, t->slug,
-                v.quarantined ? realtime_now() - (int64_t)(now - v.quarantine_since_us) : 0, &e),
+                v.quarantine_kept ? realtime_now() - (int64_t)(now - v.quarantine_since_us) : 0, &e),
             &e);
     if (v.paused || v.held)
         until = realtime_now() + (int64_t)(v.hold_until_us - now);
@@ -120,6 +120,7 @@ static void publish_tenant(struct tenant *t, uint64_t now)
             "flapping: only hard evidence is acted upon");
     t->level = v.level;
     t->quarantined = v.quarantined;
+    t->quarantine_kept = v.quarantine_kept;
     t->paused = v.paused;
     t->held = v.held;
     t->hold_until_us = v.hold_until_us;

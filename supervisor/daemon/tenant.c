@@ -101,6 +101,7 @@ static int restore_action(const struct store_action *a, void *userdata)
     struct tenant *t = r->t;
     uint32_t c = strcmp(a->component, "proxy") == 0 ? t->proxy.index : t->gateway.index;
     uint64_t age = r->now > a->at ? (uint64_t)(r->now - a->at) : 0;
+    enum rec_level level = (enum rec_level)a->level;
 
     /* These changed nothing: the core took them out of its budgets again. */
     if (a->result == REC_DONE_REFUSED || a->result == REC_DONE_ENGINE_GONE)
@@ -108,8 +109,11 @@ static int restore_action(const struct store_action *a, void *userdata)
     if (strcmp(a->tenant, t->slug) != 0 || a->type < 0 || a->type >= _REC_ACT_MAX || a->level < 0 ||
         a->level >= _REC_LEVEL_MAX)
         return 0;
-    return recovery_restore_action(t->manager->recovery, t->index, c, (enum rec_action_type)a->type,
-        (enum rec_level)a->level, age, manager_now(t->manager));
+    /* What an operator asked for was no attempt of the ladder. */
+    if (str_eq(a->reason, "operator"))
+        level = REC_L0;
+    return recovery_restore_action(t->manager->recovery, t->index, c, (enum rec_action_type)a->type, level,
+        age, manager_now(t->manager));
 }
 
 static void restore_hold(struct tenant *t, const char *kind, bool pause, int64_t now)

@@ -76,7 +76,6 @@ void component_void_probes(struct step *x, struct component *c)
 
 void component_failed(struct step *x, struct component *c, bool hard, const char *reason)
 {
-    c->oks = 0;
     c->seen_ok = c->asked = false;
     component_set_up(x, c, false);
     host_canary(x, c, false);
@@ -104,10 +103,12 @@ void component_verifying(struct step *x, struct component *c, enum rec_level lev
 void component_unhold(struct step *x, struct component *c, const char *reason)
 {
     c->t->restored_hold_until_us = 0;
-    if (c->presence == REC_MISSING || c->presence == REC_STOPPED)
-        ladder_bring_up(x, c, reason);
-    else
+    if (c->presence != REC_MISSING && c->presence != REC_STOPPED)
         component_starting(x, c, reason);
+    else if (c->quarantined)
+        ladder_quarantine(x, c, reason); /* it was being tried when somebody stopped it */
+    else
+        ladder_bring_up(x, c, reason);
 }
 
 /* ---- probes */
@@ -501,7 +502,7 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_ODD] = ignore,
             [IN_ENGINE_RESTARTED] = ladder_charge_engine,
             [IN_EXIT] = ignore,
-            [IN_STOPPED_BY_OPERATOR] = ignore,
+            [IN_STOPPED_BY_OPERATOR] = seen_stopped_on_purpose, /* the hold begins anew */
             [IN_DONE_OK] = ignore,
             [IN_DONE_FAILED] = ignore,
             [IN_DONE_REFUSED] = ignore,

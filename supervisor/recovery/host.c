@@ -113,7 +113,9 @@ static void doubt_holds(struct step *x)
         for (uint32_t k = 0; t && k < t->n; k++) {
             struct component *c = t->c[k];
 
-            if (c->state != REC_HELD || time_add(c->held_since_us, ENGINE_ENDS_US) < x->now_us)
+            /* A hold that was restored is older than this process, which may be younger than a minute. */
+            if (c->state != REC_HELD || c->held_since_us == 0 ||
+                time_add(c->held_since_us, ENGINE_ENDS_US) < x->now_us)
                 continue;
             component_unhold(x, c, "stopped by the engine, which ended");
             changed = true;

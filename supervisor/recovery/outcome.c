@@ -103,9 +103,9 @@ void done_refused(struct step *x, struct component *c)
 {
     const struct recovery_params *p = &c->t->p;
 
-    ladder_refund(c, &x->act);
     if (was_taken_along(x, c, false))
         return;
+    ladder_refund(c, &x->act); /* once: for the owner and for those taken along */
     c->refusals++;
     if (x->act.op) {
         op_not_done(x, c, "refused; nothing was changed");
@@ -135,9 +135,9 @@ void done_refused(struct step *x, struct component *c)
 
 void done_gone(struct step *x, struct component *c)
 {
-    ladder_refund(c, &x->act);
     if (was_taken_along(x, c, false))
         return;
+    ladder_refund(c, &x->act); /* once: for the owner and for those taken along */
     if (c->refusals < 32)
         c->refusals++;
     if (x->act.op)

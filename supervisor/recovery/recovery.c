@@ -220,7 +220,7 @@ int recovery_restore_action(struct recovery *r, uint32_t tenant, uint32_t compon
     if (age_us >= USEC_PER_DAY)
         return 0;
     at = (int64_t)now_us - (int64_t)age_us;
-    if (type == REC_ACT_RESTART) {
+    if (type == REC_ACT_RESTART || (type == REC_ACT_BRING_UP && t->c[component]->p.kind == REC_KIND_PROXY)) {
         history_add(&t->c[component]->restarts, at);
     } else if (type == REC_ACT_RESTART_ALL) {
         for (uint32_t i = 0; i < t->n; i++)

@@ -190,7 +190,8 @@ int recovery_set_component_params(
 void recovery_set_host_params(struct recovery *r, const struct recovery_host_params *p);
 
 /* Budgets, quarantine and holds that survived in the store; after the components were added and before the
- * first step, oldest action first, without those that were REFUSED or lost to the engine. `age_us`: how long
+ * first step, oldest action first, without those that were REFUSED or lost to the engine; what an operator
+ * asked for with level L0: it counts in the budgets, but it is no attempt of the ladder. `age_us`: how long
  * ago. */
 int recovery_restore_action(struct recovery *r, uint32_t tenant, uint32_t component,
     enum rec_action_type type, enum rec_level level, uint64_t age_us, uint64_t now_us);
@@ -226,6 +227,7 @@ struct rec_tenant_view {
     enum rec_level level;
     uint32_t redeploys_day;
     bool quarantined, paused, held, flapping;
+    bool quarantine_kept; /* to be stored: a container is quarantined; an embedded proxy is simply launched */
     uint64_t quarantine_since_us, hold_until_us; /* valid if the flag is set */
 };
 struct rec_host_view {

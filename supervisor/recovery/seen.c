@@ -13,6 +13,8 @@ void seen_absent(struct step *x, struct component *c)
     component_set_up(x, c, false);
     if (c->p.kind == REC_KIND_PROXY && c->state != REC_UNKNOWN)
         ladder_proxy(x, c, true, "gone");
+    else if (c->quarantined)
+        ladder_quarantine(x, c, "gone while it was being tried");
     else
         ladder_bring_up(x, c, c->presence == REC_MISSING ? "container is missing" : "container is stopped");
 }
@@ -72,12 +74,15 @@ void seen_running_in_backoff(struct step *x, struct component *c)
 
 void seen_missing_in_backoff(struct step *x, struct component *c)
 {
-    bool half_open = c->plan.half_open;
-
     if (c->plan.type == REC_ACT_BRING_UP)
         return;
-    seen_absent(x, c);
-    c->plan.half_open = half_open;
+    if (!c->plan.half_open) {
+        seen_absent(x, c);
+        return;
+    }
+    component_void_probes(x, c);
+    component_set_up(x, c, false);
+    ladder_trial(x, c); /* of what there is now: nothing */
 }
 
 void seen_dead_in_backoff(struct step *x, struct component *c)

@@ -86,6 +86,7 @@ void recovery_tenant_view(
         ret->level = MAX(ret->level, c->quarantined ? REC_L4 : c->level);
         ret->flapping = ret->flapping || flap_until(c, now_us) != 0;
         ret->quarantined = ret->quarantined || c->quarantined;
+        ret->quarantine_kept = ret->quarantine_kept || (c->quarantined && c->p.kind != REC_KIND_PROXY);
         if (c->state == REC_HELD) {
             ret->held = true;
             ret->hold_until_us = MAX(ret->hold_until_us, c->deadline_us);
