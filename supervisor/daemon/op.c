@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "daemon/messages.h"
+#include "daemon/spec.h"
 
 /* A leftover that cannot be cleared up is tried again ever more seldom: picking it up may stop and start. */
 #define RESUME_DELAY_US USEC_PER_MINUTE
@@ -133,7 +135,7 @@ void op_wait(struct op *op, uint64_t delay_us, void (*fn)(struct op *op))
         op_finish(op, REC_DONE_ENGINE_GONE, "no timer: %s", strerror(-r));
 }
 
-static void first_step(struct op *op)
+static void chain(struct op *op)
 {
     switch (op->action.type) {
     case REC_ACT_BRING_UP:
@@ -156,6 +158,34 @@ static void first_step(struct op *op)
         op_finish(op, REC_DONE_FAILED, "not an action");
         break;
     }
+}
+
+static void on_aside(struct op *op, const struct engine_answer *a)
+{
+    struct tenant *t = op->tenant;
+    bool runs = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));
+
+    if (a->status != 200 || !runs || (t->gateway.mode == CONFIG_MANAGED && !spec_is_ours(a->body, t->slug))) {
+        chain(op);
+        return;
+    }
+    observe_relist(t->manager);
+    op_finish(op, REC_DONE_ENGINE_GONE,
+        "%s.old still runs: an interrupted redeploy is brought to its end first", t->gateway.container_name);
+}
+
+/* An interrupted redeploy may have left the old gateway running under its other name. Starting NAME beside it
+ * would make two of them on the same data. A redeploy itself looks at both names. */
+static void first_step(struct op *op)
+{
+    const struct component *g = &op->tenant->gateway;
+    bool starts_gateway =
+        op->action.type == REC_ACT_RESTART_ALL || (op->component == g && op->action.type != REC_ACT_REDEPLOY);
+
+    if (starts_gateway && g->container_name[0])
+        op_call(op, on_aside, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", g->container_name);
+    else
+        chain(op);
 }
 
 void op_resume_redeploy(struct tenant *t)
