@@ -123,7 +123,8 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(AR_all)
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(AR_all) -Wl,--end-group -lcriterion $(LIBS_all)
-$(B)/tests/prop/%: $(B)/obj/tests/prop/%.o $(B)/librecovery.a $(B)/libbase.a
+PROP_MODEL := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/prop/prop_%.c,$(wildcard tests/prop/*.c)))
+$(B)/tests/prop/%: $(B)/obj/tests/prop/%.o $(PROP_MODEL) $(B)/librecovery.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
