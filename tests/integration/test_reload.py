@@ -200,7 +200,9 @@ def test_a_changed_gateway_is_redeployed(daemon):
     a, b = identity(d, "a"), identity(d, "b")
     d.tenant("a", gateway='env = [ "COLOUR=red" ];')
     assert reload(d)["changed"] == ["a"]
-    wait_for(lambda: d.inspect(d.gateway("a"))["Id"] != a[2], 20, d.log()[-3000:])
+    # For a moment of the redeploy nobody has the name.
+    wait_for(lambda: d.engine.docker("inspect", "-f", "{{.Id}}", d.gateway("a"), check=False) not in ("", a[2]), 20,
+             d.log()[-3000:])
     d.healthy("a")
     c = d.inspect(d.gateway("a"))
     assert "COLOUR=red" in c["Config"]["Env"] and c["State"]["Running"]
