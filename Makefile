@@ -132,6 +132,10 @@ $(B)/tests/support/%: $(B)/obj/tests/support/%.o $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_proxy)
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 $(B)/tests/support/slice_tool: $(B)/obj/tests/support/slice_tool.o $(B)/liblimits.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
@@ -147,6 +151,10 @@ check: unit-tests prop-tests fuzz-replay
 	@failed=0; for t in $(UNIT:%=$(B)/tests/unit/%) $(PROP:%=$(B)/tests/prop/%); do \
 		$(RUN) $$t > $$t.log 2>&1 && echo "ok $$(basename $$t)" || { echo "FAIL $$(basename $$t)"; cat $$t.log; failed=1; }; \
 	done; exit $$failed
+
+# Side by side with a bare relay and HAProxy; QUICK=1 shortens it.
+bench: build/clawsup-proxy $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+	CLAWSUP_BUILD=$(B) $(PYTHON) tests/bench/proxy.py
 
 asan:
 	$(MAKE) FLAVOUR=asan build/asan/clawsupd build/asan/clawsup build/asan/clawsup-proxy unit-tests prop-tests support
@@ -250,11 +258,12 @@ clean:
 
 help:
 	@echo 'all (programs in build/), check (unit and property tests), asan, asan-check, valgrind, coverage, fuzz,'
-	@echo 'fuzz-replay, analyze, clang-warnings, tidy, cppcheck, format, check-format, check-layers, check-units, install, clean.'
+	@echo 'fuzz-replay, bench, analyze, clang-warnings, tidy, cppcheck, format, check-format, check-layers, check-units, install,'
+	@echo 'clean.'
 	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, FLAVOUR=release|asan|coverage|analyze|fuzz.'
 
 FORCE:
-.PHONY: all unit-tests prop-tests support check asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
+.PHONY: all unit-tests prop-tests support check bench asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
 	analyze clang-warnings tidy cppcheck format check-format check-layers check-units install clean help FORCE
 
 -include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')
