@@ -68,6 +68,18 @@ bool http1_is_token(const char *s, size_t n)
     return n > 0;
 }
 
+/* Fields that say where a message ends and what becomes of its connection. Readers differ on what a tab in
+ * one of them means: some take it for a blank, some for a part of the word. */
+static bool must_be_plain(const char *name)
+{
+    static const char *const names[] = {"connection", "content-length", "transfer-encoding", "upgrade"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* One line, from `p` to `end` (where its CRLF stands). */
 static int parse_field(char *p, char *end, struct http1_field *ret, struct http1_error *e)
 {
@@ -84,6 +96,8 @@ static int parse_field(char *p, char *end, struct http1_field *ret, struct http1
             *s = (char)(*s + ('a' - 'A'));
     ret->name = p;
     *colon++ = '\0';
+    if (memchr(colon, '\t', (size_t)(end - colon)) && must_be_plain(p))
+        return http1_head_refuse(e, 400, "a tab in a header that frames the message");
     while (colon < end && (*colon == ' ' || *colon == '\t'))
         colon++;
     while (end > colon && (end[-1] == ' ' || end[-1] == '\t'))
