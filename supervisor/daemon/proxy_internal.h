@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "daemon/manager.h"
 #include "daemon/proxy_child.h"
+#include "daemon/quota.h"
 
 #define PROXY_LISTEN_MAX 16
 
@@ -17,7 +18,8 @@ struct proxy_process {
     pid_t pid;
     int pidfd, control;
     char policy[HASH_HEX_SIZE];
-    sd_event_source *io;
+    sd_event_source *io, *resume;
+    struct quota messages; /* what it may say; a proxy that says more is listened to later */
     struct check *exit;
     bool retired; /* its end is expected */
     uint64_t allowed, denied, errors;
@@ -33,6 +35,7 @@ struct proxy_child {
     bool adopting;
     sd_event_source *adopt_timer;
     uint64_t launches;
+    struct quota lines; /* of the journal, for what its client does */
 };
 
 int proxy_child_policy(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE]);

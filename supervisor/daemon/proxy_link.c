@@ -20,6 +20,14 @@
 #define MESSAGE_BYTES_MAX 65536
 #define MESSAGES_PER_WAKEUP 64 /* one noisy proxy must not keep the loop from the others */
 #define ADOPT_TIMEOUT_US (1 * USEC_PER_SEC)
+/* A client decides how much its proxy has to tell, and a proxy may be taken over: each has a share of the
+ * loop and of the journal. A message costs 1, a mount 10. */
+#define MESSAGES_BURST 2000
+#define MESSAGES_PER_S 1000
+#define STAGE_COST 10
+#define RESUME_US (100 * USEC_PER_MSEC)
+#define LINES_BURST 100
+#define LINES_PER_S 5
 
 static int send_json(int fd, const json_t *j)
 {
@@ -59,6 +67,23 @@ static void on_stats(struct proxy_process *proc, const json_t *j)
     proc->errors = MAX(errors, proc->errors);
 }
 
+/* Room for one more line about what a client did. The first after a pause says what was left out. */
+static bool may_log(struct proxy_process *proc, const struct log_fields *f)
+{
+    struct quota *q = &proc->child->lines;
+    uint64_t left_out = q->refused;
+
+    q->burst = LINES_BURST;
+    q->per_s = LINES_PER_S;
+    if (!quota_take(q, manager_now(proc->child->tenant->manager), 1))
+        return false;
+    if (left_out > 0)
+        log_full(LOG_NOTICE, f, "%llu more refusals were not logged; the counters have them",
+            (unsigned long long)left_out);
+    q->refused = 0;
+    return true;
+}
+
 static void on_decision(struct proxy_process *proc, const json_t *j)
 {
     struct tenant *t = proc->child->tenant;
@@ -67,7 +92,7 @@ static void on_decision(struct proxy_process *proc, const json_t *j)
     /* Our own probes come every other second: what they find is told by the state. */
     bool quiet = allow || strcmp(get_text(j, "route"), "ping") == 0;
 
-    if (quiet && log_get_level() < LOG_DEBUG)
+    if (quiet ? log_get_level() < LOG_DEBUG : !may_log(proc, &f))
         return;
     f.message_id = allow ? NULL : MESSAGE_PROXY_DENIED;
     log_full(quiet ? LOG_DEBUG : LOG_NOTICE, &f, "%s %s %s%s%s%s%s", get_text(j, "decision"),
@@ -78,6 +103,7 @@ static void on_decision(struct proxy_process *proc, const json_t *j)
 static void on_stage(struct proxy_process *proc, const json_t *j)
 {
     struct tenant *t = proc->child->tenant;
+    struct log_fields f = {.tenant = t->slug, .component = "proxy"};
     _cleanup_json_ json_t *reply = NULL;
     _cleanup_free_ char *path = NULL;
     struct err e = {0};
@@ -87,7 +113,9 @@ static void on_stage(struct proxy_process *proc, const json_t *j)
 
     if (r < 0) {
         reply = json_pack("{s:s, s:I, s:s}", "type", "staged", "id", id, "error", e.msg);
-        manager_note(t, &t->proxy, LOG_NOTICE, NULL, "proxy", "bind source refused: %s", e.msg);
+        /* Not an event of the store: a client could have it written, and synced, as often as it likes. */
+        if (may_log(proc, &f))
+            log_full(LOG_NOTICE, &f, "bind source refused: %s", e.msg);
     } else {
         reply = json_pack("{s:s, s:I, s:s}", "type", "staged", "id", id, "path", path);
     }
@@ -102,7 +130,7 @@ static void on_unstage(struct proxy_process *proc, const json_t *j)
     struct log_fields f = {.tenant = t->slug, .component = "proxy"};
     struct err e = {0};
 
-    if (staging_remove(t->manager->config, t->slug, get_text(j, "path"), &e) < 0)
+    if (staging_remove(t->manager->config, t->slug, get_text(j, "path"), &e) < 0 && may_log(proc, &f))
         log_full(LOG_WARNING, &f, "cannot unstage: %s", e.msg);
 }
 
@@ -129,10 +157,13 @@ static void on_message(struct proxy_process *proc, const char *data, size_t len)
     const char *type;
 
     if (json_load_strict(data, len, MESSAGE_BYTES_MAX, &j, &e) < 0) {
-        log_full(LOG_WARNING, &f, "malformed message from the proxy: %s", e.msg);
+        if (may_log(proc, &f))
+            log_full(LOG_WARNING, &f, "malformed message from the proxy: %s", e.msg);
         return;
     }
     type = get_text(j, "type");
+    if (strcmp(type, "stage") == 0 || strcmp(type, "unstage") == 0)
+        (void)quota_take(&proc->messages, manager_now(t->manager), STAGE_COST - 1);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         if (strcmp(type, table[i].type) == 0) {
             table[i].fn(proc, j);
@@ -189,13 +220,39 @@ static ssize_t receive(int fd, char *buf, size_t n, struct received *ret)
     return len;
 }
 
+static int on_resume(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    struct proxy_process *proc = userdata;
+
+    (void)s;
+    (void)usec;
+    proc->resume = sd_event_source_disable_unref(proc->resume);
+    (void)sd_event_source_set_enabled(proc->io, SD_EVENT_ON);
+    return 0;
+}
+
+/* False: it has said enough for now, and what it says next waits in the socket. */
+static bool may_speak(struct proxy_process *proc)
+{
+    struct manager *m = proc->child->tenant->manager;
+
+    proc->messages.burst = MESSAGES_BURST;
+    proc->messages.per_s = MESSAGES_PER_S;
+    if (quota_take(&proc->messages, manager_now(m), 1) ||
+        sd_event_add_time_relative(m->event, &proc->resume, CLOCK_MONOTONIC, RESUME_US, 0, on_resume, proc) <
+            0)
+        return true;
+    (void)sd_event_source_set_enabled(proc->io, SD_EVENT_OFF);
+    return false;
+}
+
 static int on_control(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
     static char buf[MESSAGE_BYTES_MAX];
     struct proxy_process *proc = userdata;
 
     (void)revents;
-    for (unsigned i = 0; i < MESSAGES_PER_WAKEUP; i++) {
+    for (unsigned i = 0; i < MESSAGES_PER_WAKEUP && may_speak(proc); i++) {
         ssize_t n = receive(fd, buf, sizeof(buf), NULL);
 
         if (n == -EAGAIN || n == -EINTR)
@@ -274,6 +331,7 @@ struct proxy_process *proxy_process_free(struct proxy_process *proc)
         return NULL;
     (void)check_free(proc->exit);
     (void)sd_event_source_disable_unref(proc->io);
+    (void)sd_event_source_disable_unref(proc->resume);
     /* A child that still runs is reaped by the manager when it ends. */
     if (proc->pid > 0 && waitpid(proc->pid, NULL, WNOHANG) == 0)
         manager_reap_later(proc->child->tenant->manager, proc->pid);

@@ -14,8 +14,11 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "filter/create.h"
 
-#define STAGING_MAX 4096 /* paths per tenant: max_containers times mounts is far below */
+#define STAGING_MAX 4096 /* paths per tenant; fewer when its containers need fewer */
+#define STAGING_SLACK 64 /* of creates that are on their way, or were given up */
+#define SWEEP_AGE_US (60 * USEC_PER_SEC)
 
 static int staging_dir(const struct config *c, const char *slug, char **ret)
 {
@@ -72,29 +75,37 @@ static int make_node(const char *path, mode_t kind)
     return 0;
 }
 
-static bool is_full(const char *dir)
+/* Each path is a mount of the host's, which every start of every container reads: a proxy gets as many as its
+ * tenant's containers can have. */
+static bool is_full(const struct policy *p, const char *dir)
 {
+    size_t n = 0,
+           max = (size_t)MIN(p->max_containers * CREATE_MOUNTS_MAX + STAGING_SLACK, (uint64_t)STAGING_MAX);
     DIR *h = opendir(dir);
-    size_t n = 0;
 
     while (h && readdir(h))
         n++;
     if (h)
         (void)closedir(h);
-    return n > STAGING_MAX;
+    return n >= max + 2; /* "." and ".." */
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec ts = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* An empty directory or file of the source's kind, to be mounted on. Its name is the time: a name that came
  * back after a reboot would show a container what was staged for another. */
-static int make_target(const char *dir, mode_t kind, char **ret)
+static int make_target(const struct policy *p, const char *dir, mode_t kind, char **ret)
 {
-    struct timespec ts = {0};
-    uint64_t number;
+    uint64_t number = now_us();
 
-    if (is_full(dir))
+    if (is_full(p, dir))
         return -ENOSPC;
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    number = (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
     for (unsigned i = 0; i < 100; i++) {
         char *path = NULL;
         int r;
@@ -114,7 +125,8 @@ static int make_target(const char *dir, mode_t kind, char **ret)
 }
 
 /* The same for a given path, after a reboot. 1: the source is mounted there already. */
-static int reuse_target(const char *dir, const char *at, const struct stat *source, char **ret)
+static int reuse_target(
+    const struct policy *p, const char *dir, const char *at, const struct stat *source, char **ret)
 {
     struct statx sx;
     struct stat st;
@@ -122,7 +134,7 @@ static int reuse_target(const char *dir, const char *at, const struct stat *sour
 
     if (!is_target(dir, at))
         return -EINVAL;
-    r = make_node(at, source->st_mode);
+    r = access(at, F_OK) < 0 && is_full(p, dir) ? -ENOSPC : make_node(at, source->st_mode);
     if (r < 0 && r != -EEXIST)
         return r;
     if (r == -EEXIST) {
@@ -165,7 +177,8 @@ int staging_add(const struct config *c, const struct config_tenant *t, const cha
     if (r >= 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
         r = -errno;
     if (r >= 0)
-        r = at ? reuse_target(dir, at, &st, &path) : make_target(dir, st.st_mode, &path);
+        r = at ? reuse_target(t->policy, dir, at, &st, &path)
+               : make_target(t->policy, dir, st.st_mode, &path);
     if (r < 0)
         return err_set(e, r, "staging directory: %s", strerror(-r));
     if (r > 0) {
@@ -199,6 +212,15 @@ int staging_remove(const struct config *c, const char *slug, const char *path, s
     return 0;
 }
 
+/* What was staged a moment ago belongs to a create that is still on its way to the engine. Its name says
+ * when. */
+static bool is_young(const char *name)
+{
+    uint64_t at, now = now_us();
+
+    return str_parse_u64(name, UINT64_MAX, &at) >= 0 && at <= now && now - at < SWEEP_AGE_US;
+}
+
 int staging_sweep(const struct config *c, const char *slug, char *const *used, size_t n_used)
 {
     _cleanup_free_ char *dir = NULL;
@@ -213,18 +235,13 @@ int staging_sweep(const struct config *c, const char *slug, char *const *used, s
         return 0;
     while ((d = readdir(h))) {
         _cleanup_free_ char *path = NULL;
-        struct stat st;
-        bool keep = d->d_name[0] == '.';
+        bool keep = d->d_name[0] == '.' || is_young(d->d_name);
 
         if (keep || asprintf(&path, "%s/%s", dir, d->d_name) < 0)
             continue;
         for (size_t i = 0; i < n_used && !keep; i++)
             keep = strcmp(used[i], path) == 0;
-        /* What was staged a moment ago belongs to a create that is still on its way to the engine. The time
-         * is the directory's, not the file's: the mounted file is the tenant's. */
-        if (keep || stat(dir, &st) < 0 || time(NULL) - st.st_mtime < 60)
-            continue;
-        if (staging_remove(c, slug, path, NULL) >= 0)
+        if (!keep && staging_remove(c, slug, path, NULL) >= 0)
             gone++;
     }
     (void)closedir(h);

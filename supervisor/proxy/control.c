@@ -453,9 +453,9 @@ void control_ready(struct control *c)
     send_type(c, "ready");
 }
 
-void control_record(struct control *c, const json_t *record)
+void control_record(struct control *c, const json_t *record, bool done)
 {
-    if (control_send(c, record) < 0)
+    if ((!done && c->n_queue >= CONTROL_QUEUE_MAX / 2) || control_send(c, record) < 0)
         c->dropped++;
 }
 

@@ -189,6 +189,8 @@ void exchange_drained(struct exchange *x)
 
 void exchange_client_gone(struct exchange *x)
 {
+    if (!x->ended && !x->outlives)
+        exchange_record_gone(x);
     x->conn = NULL;
     if (x->ended)
         return;

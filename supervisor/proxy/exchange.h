@@ -80,6 +80,7 @@ void exchange_drained(struct exchange *x);
 void exchange_end(struct exchange *x, bool keep_alive);
 void exchange_client_gone(struct exchange *x);
 bool exchange_is_stream(const struct exchange *x);
+void exchange_record_gone(struct exchange *x);
 void exchange_record_malformed(struct proxy *p, const char *peer, int status, const char *text);
 
 /* ---- answers: each ends the exchange. `text` of deny and error has no "clawsup: "; it is added. */

@@ -24,11 +24,12 @@ static uint64_t realtime_us(void)
     return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static void record_send(struct proxy *p, const struct decision *d)
+/* Under a supervisor the record is what is logged, and how often is the supervisor's decision. */
+static void record_send(struct proxy *p, const struct decision *d, bool done)
 {
     _cleanup_json_ json_t *j = NULL;
 
-    if (d->verdict == DECISION_ALLOW)
+    if (d->verdict == DECISION_ALLOW || p->control)
         log_debug("%s %s %d", d->method ? d->method : "-", d->route ? d->route : "-", d->status);
     else /* alone, the record itself stands beside it */
         log_full(p->recorder ? LOG_DEBUG : LOG_INFO, NULL, "%s: %s %s %s%s%s: %d %s: %s",
@@ -38,7 +39,7 @@ static void record_send(struct proxy *p, const struct decision *d)
     if ((!p->control && !p->recorder) || decision_to_json(d, &j) < 0)
         return;
     if (p->control)
-        control_record(p->control, j);
+        control_record(p->control, j, done);
     else
         recorder_record(p->recorder, j);
 }
@@ -53,7 +54,7 @@ void exchange_record_malformed(struct proxy *p, const char *peer, int status, co
         .reason = text,
         .status = status};
 
-    record_send(p, &d);
+    record_send(p, &d, false);
 }
 
 static void record(struct exchange *x, int status)
@@ -85,7 +86,19 @@ static void record(struct exchange *x, int status)
         p->counters.allowed++;
     /* A health check every few seconds would drown what matters. */
     if (x->verdict != DECISION_ALLOW || x->denied || x->match.id != ROUTE_PING)
-        record_send(p, &d);
+        record_send(p, &d,
+            d.verdict != DECISION_DENY &&
+                (x->match.class == ROUTE_CLASS_OWN_ACT || x->match.class == ROUTE_CLASS_BODY ||
+                    x->match.class == ROUTE_CLASS_OPT_IN));
+}
+
+/* What was asked of the engine has happened, or may have, although nobody waits for the answer. */
+void exchange_record_gone(struct exchange *x)
+{
+    if (!x->up || x->recorded)
+        return;
+    (void)snprintf(x->reason, sizeof(x->reason), "the client went away before the answer");
+    record(x, 0);
 }
 
 /* ---- heads */

@@ -158,3 +158,49 @@ Test(staging, only_below_its_own_directory)
     cr_expect_eq(staging_remove(&config, "a", text, &e), -EINVAL);
     cr_expect_null(path);
 }
+
+Test(staging, has_an_end)
+{
+    char *paths[200];
+    char text[160];
+    struct err e = {0};
+    size_t n = 0;
+    int r = 0;
+
+    tenant.policy->max_containers = 1; /* 32 mounts, and 64 that may be on their way */
+    while (r >= 0 && n < ARRAY_SIZE(paths)) {
+        r = staging_add(&config, &tenant, project, NULL, &paths[n], &e);
+        n += r >= 0;
+    }
+    cr_expect_eq(r, -ENOSPC);
+    cr_expect_eq(n, 96);
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/7", runtime);
+    cr_expect_eq(
+        staging_add(&config, &tenant, project, text, &paths[n], &e), -ENOSPC, "nor at a chosen path");
+    cr_assert_eq(staging_remove(&config, "a", paths[0], &e), 0);
+    free(paths[0]);
+    cr_expect_eq(staging_add(&config, &tenant, project, NULL, &paths[0], &e), 0, "%s", e.msg);
+    for (size_t i = 0; i < n; i++) {
+        cr_expect_eq(staging_remove(&config, "a", paths[i], &e), 0, "%s", e.msg);
+        free(paths[i]);
+    }
+}
+
+Test(staging, sweeps_what_is_old_and_unused_however_busy_the_tenant_is)
+{
+    _cleanup_free_ char *fresh = NULL, *old = NULL, *used = NULL;
+    char text[160], kept[160];
+    struct err e = {0};
+
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/1000", runtime);
+    (void)snprintf(kept, sizeof(kept), "%s/.supervisor/staging/a/2000", runtime);
+    cr_assert_eq(staging_add(&config, &tenant, project, text, &old, &e), 0, "%s", e.msg);
+    cr_assert_eq(staging_add(&config, &tenant, project, kept, &used, &e), 0, "%s", e.msg);
+    cr_assert_eq(staging_add(&config, &tenant, project, NULL, &fresh, &e), 0, "%s", e.msg);
+    cr_expect_eq(staging_sweep(&config, "a", (char *[]){kept}, 1), 1);
+    cr_expect_eq(access(old, F_OK), -1);
+    cr_expect_eq(access(used, F_OK), 0);
+    cr_expect_eq(access(fresh, F_OK), 0);
+    cr_expect_eq(staging_remove(&config, "a", used, &e), 0);
+    cr_expect_eq(staging_remove(&config, "a", fresh, &e), 0);
+}

@@ -1,0 +1,123 @@
+"""test_supervisor.py: what a tenant, or a proxy that was taken over, can make clawsupd do: its journal, its store, its
+loop, the components of others."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from clawtest import HttpConn, build_request, wait_for
+from supervisor import Supervisor
+
+CREATE = "/containers/create?name=openclaw-sbx-a-x"
+
+
+def events(daemon, slug):
+    return daemon.clawsup("events", slug).stdout.splitlines()
+
+
+def denied(daemon, slug):
+    key = 'clawsup_proxy_requests_total{tenant="%s",decision="denied"}' % slug
+    return next((float(line.split()[-1]) for line in daemon.metrics().splitlines() if line.startswith(key)), 0)
+
+
+def test_refusals_do_not_fill_journal_and_store(daemon, image):
+    """A tenant that is refused a thousand times is told so a thousand times; the journal and the store are shared."""
+    daemon.tenant("a")
+    daemon.tenant("b")
+    daemon.start()
+    daemon.healthy()
+    sock = daemon.proxy_sock("a")
+    before, log = len(events(daemon, "a")), len(daemon.log())
+    bind = {"Image": image, "HostConfig": {"Binds": [daemon.data("a") + "/workspace/absent:/w"]}}
+
+    def flood(target, body, n):
+        with HttpConn(sock) as c:
+            for _ in range(n):
+                assert c.request("POST", target, body).status == 403
+
+    threads = [threading.Thread(target=flood, args=a) for a in
+               [("/containers/prune", None, 1500)] * 4 + [(CREATE + str(i), bind, 100) for i in range(3)]]
+    for t in threads:
+        t.start()
+    slowest = 0
+    while any(t.is_alive() for t in threads):
+        start = time.monotonic()
+        assert daemon.component("b", "gateway")["state"] == "healthy"
+        slowest = max(slowest, time.monotonic() - start)
+    for t in threads:
+        t.join()
+    assert slowest < 2, slowest
+    assert len(events(daemon, "a")) <= before + 2, events(daemon, "a")[-5:]
+    lines = [line for line in daemon.log()[log:].splitlines() if " a/proxy: " in line and "debug" not in line]
+    assert len(lines) < 300, len(lines)
+    wait_for(lambda: denied(daemon, "a") >= 6300, 10, daemon.metrics())
+    daemon.clawsup("status", "b")
+
+
+
+# ---------------------------------------------------------------- records
+@pytest.fixture
+def sup(engine, image):
+    s = Supervisor(engine.sock)
+    s.start()
+    yield s
+    try:
+        s.close()
+    finally:
+        engine.remove_containers("clawsup.tenant=a")
+
+
+def decisions(sup, seconds=1.0):
+    got = []
+    end = time.monotonic() + seconds
+    sup.control.settimeout(0.1)
+    while time.monotonic() < end:
+        try:
+            m = sup.recv()
+        except TimeoutError:
+            continue
+        if m["type"] == "decision":
+            got.append(m)
+    sup.control.settimeout(10)
+    return got
+
+
+def test_who_goes_away_is_recorded(sup):
+    """The engine acts on a request whose client does not wait for the answer."""
+    full = sup.create("g").json()["Id"]
+    assert sup.request("POST", "/containers/%s/start" % full).status == 204
+    decisions(sup)
+    for target, body in (("/containers/%s/kill" % full, None), ("/containers/%s/exec" % full, {"Cmd": ["id"]})):
+        with sup.connect() as c:
+            c.send(build_request("POST", target, body))
+            time.sleep(0.001)
+        got = [d for d in decisions(sup, 1.5) if d.get("route") in ("container-kill", "exec-create")]
+        assert len(got) == 1 and got[0]["object"] == full, (target, got)
+
+
+def test_what_was_done_is_not_hidden_behind_refusals(sup):
+    """The supervisor does not listen for a while; the tenant floods the queue and then acts."""
+    full = sup.create("h").json()["Id"]
+    decisions(sup)
+    with sup.connect() as c:
+        for _ in range(3000):
+            assert c.request("POST", "/containers/prune").status == 403
+    for _ in range(5):
+        assert sup.request("POST", "/containers/%s/start" % full).status in (204, 304)
+    got = decisions(sup, 3)
+    assert len([d for d in got if d.get("route") == "container-start"]) == 5
+    assert 0 < len([d for d in got if d["decision"] == "deny"]) < 3000
+
+
+def test_a_record_is_one_line(sup):
+    """No text of a client's makes a second line, in the record or in the log."""
+    for target, body in (("/containers/create?name=openclaw-sbx-a-x", '{"Image":"x\\nnotice: forged"}'),
+                         ("/containers/create?name=a%0aforged", "{}"),
+                         ("/containers/create?name=openclaw-sbx-a-x", '{"Im\nage": forged\n}'),
+                         ("/containers/json?filters=%7B%0Aforged", None)):
+        sup.request("POST" if body else "GET", target, body)
+    for d in decisions(sup):
+        assert "\n" not in json.dumps(d) and "\\n" not in json.dumps(d), d
+    assert not [line for line in sup.text().splitlines() if line.startswith(("forged", "notice"))]
