@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status events restart redeploy pause resume release reload check-config explain doctor version help"
+    local verbs="status events restart redeploy pause resume release reload upgrade check-config explain doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}

@@ -4,7 +4,7 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status events restart redeploy pause resume release reload check-config explain doctor version help
+set -l verbs status events restart redeploy pause resume release reload upgrade check-config explain doctor version help
 set -l on_tenant status events restart redeploy pause resume release explain
 
 complete -c clawsup -f
@@ -24,6 +24,7 @@ complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a pause -d 'Do 
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a resume -d 'End a pause or a hold'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a release -d 'Let a quarantined tenant be recovered'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a reload -d 'Read the configuration again'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a upgrade -d 'Put the clawsupd on disk in the place of the running one'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a check-config -d 'Check the configuration'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a explain -d 'Would a request be allowed?'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a doctor -d 'What this host gives clawsup'

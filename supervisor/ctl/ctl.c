@@ -166,3 +166,15 @@ int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t *
     *ret_reply = TAKE_PTR(reply);
     return CTL_OK;
 }
+
+json_t *ctl_daemon_version(const struct ctl *c)
+{
+    _cleanup_(client_freep) struct client *cl = NULL;
+    _cleanup_json_ json_t *request = ctl_request("version", NULL), *reply = NULL;
+
+    if (!request || client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, NULL) < 0 ||
+        client_send(cl, request, CTL_TIMEOUT_US, NULL) < 0 ||
+        client_receive(cl, CTL_TIMEOUT_US, &reply, NULL) < 0 || !json_is_true(json_object_get(reply, "ok")))
+        return NULL;
+    return TAKE_PTR(reply);
+}

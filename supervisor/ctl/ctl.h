@@ -66,6 +66,9 @@ int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t *
 int ctl_refused(const struct ctl *c, const json_t *request, const json_t *reply);
 int ctl_unreachable(const struct ctl *c, int r, const struct err *e);
 
+/* The daemon's answer to `version`, or NULL when there is none; the user is told nothing. */
+json_t *ctl_daemon_version(const struct ctl *c);
+
 /* Prints `j` with indentation, or on one line. Returns CTL_OK or CTL_FAILED. */
 int ctl_print_json(const json_t *j, bool one_line);
 

@@ -5,25 +5,11 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "ctl/client.h"
 #include "ctl/text.h"
-
-/* The daemon's answer, or NULL when there is none. */
-static json_t *ask(const struct ctl *c)
-{
-    _cleanup_(client_freep) struct client *cl = NULL;
-    _cleanup_json_ json_t *request = ctl_request("version", NULL), *reply = NULL;
-
-    if (!request || client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, NULL) < 0 ||
-        client_send(cl, request, CTL_TIMEOUT_US, NULL) < 0 ||
-        client_receive(cl, CTL_TIMEOUT_US, &reply, NULL) < 0 || !json_is_true(json_object_get(reply, "ok")))
-        return NULL;
-    return TAKE_PTR(reply);
-}
 
 static int run(struct ctl *c, char **args, int n)
 {
-    _cleanup_json_ json_t *reply = ask(c);
+    _cleanup_json_ json_t *reply = ctl_daemon_version(c);
     const json_t *engine = json_object_get(reply, "engine");
     char version[64], text[64], api[32];
 

@@ -10,4 +10,5 @@ extern const struct ctl_command verb_restart, verb_redeploy, verb_pause, verb_re
 extern const struct ctl_command verb_check_config;
 extern const struct ctl_command verb_explain;
 extern const struct ctl_command verb_doctor;
+extern const struct ctl_command verb_upgrade;
 extern const struct ctl_command verb_version;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <curl/curl.h>
 #include <systemd/sd-daemon.h>
@@ -15,12 +16,14 @@
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/messages.h"
+#include "daemon/upgrade.h"
 
 static const char *arg_config = CLAWSUP_SYSCONFDIR "/clawsup/clawsup.conf";
 static bool arg_check;
 static int arg_log_level = -1;
 
 #define EXIT_USAGE 64
+#define UPGRADE (-1)   /* of run(): the next program takes over */
 #define EXIT_CONFIG 78 /* sysexits(3): the unit does not restart on it */
 
 static void help(FILE *f)
@@ -182,6 +185,8 @@ static int run(void)
     r = sd_event_loop(m->event);
     if (r < 0)
         log_error("the loop failed: %s", strerror(-r));
+    if (r == 0 && m->upgrade)
+        return UPGRADE;
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -200,7 +205,15 @@ int main(int argc, char **argv)
         sigaddset(&set, SIGHUP) < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
         curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
         return EXIT_FAILURE;
+    upgrade_remember_program();
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ; /* children of the program before us that ended while it was replaced */
     r = run();
     curl_global_cleanup();
+    if (r == UPGRADE) {
+        r = upgrade_exec(argv);
+        log_error("the new program cannot be executed: %s", strerror(-r));
+        r = EXIT_FAILURE;
+    }
     return r;
 }

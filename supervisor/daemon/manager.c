@@ -23,6 +23,7 @@
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/proxy_child.h"
+#include "daemon/upgrade.h"
 
 #define ENGINE_PING_US (2 * USEC_PER_SEC)
 #define LAG_PERIOD_US (250 * USEC_PER_MSEC)
@@ -496,6 +497,7 @@ struct manager *manager_free(struct manager *m)
 
     if (!m)
         return NULL;
+    upgrade_cancel(m);
     verbs_stop(m);
     HASH_ITER(hh, m->tenants, t, next)
     tenant_remove(t, false);

@@ -120,8 +120,10 @@ struct manager {
     struct slice_bus *slices; /* NULL without systemd */
     struct control *control;
     struct verbs *verbs;
-    bool log_level_fixed; /* by the command line: a reload leaves it alone */
-    size_t stops_pending; /* stop_gateways: the loop ends when they have stopped */
+    bool log_level_fixed;      /* by the command line: a reload leaves it alone */
+    struct upgrade *upgrading; /* a check of the new program is under way */
+    bool upgrade;              /* the loop ended to make room for it */
+    size_t stops_pending;      /* stop_gateways: the loop ends when they have stopped */
 
     struct tenant *tenants;   /* hash by slug */
     struct tenant **by_index; /* the core's indices */

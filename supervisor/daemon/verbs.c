@@ -15,6 +15,7 @@
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/status.h"
+#include "daemon/upgrade.h"
 
 #define EVENTS_DEFAULT 50
 #define EVENTS_MAX 10000
@@ -377,11 +378,16 @@ static int verb_reload(struct control_request *req, void *userdata)
         r == -EBUSY ? e.msg : "clawsup check-config", json_pack("{s:o}", "findings", list));
 }
 
+static int verb_upgrade(struct control_request *req, void *userdata)
+{
+    return upgrade_begin(userdata, req);
+}
+
 /* ---------------------------------------------------------------- the socket */
 
 static const struct control_verb table[] = {{"status", verb_status}, {"events", verb_events},
     {"version", verb_version}, {"restart", verb_restart}, {"redeploy", verb_redeploy}, {"pause", verb_pause},
-    {"resume", verb_resume}, {"release", verb_release}, {"reload", verb_reload}};
+    {"resume", verb_resume}, {"release", verb_release}, {"reload", verb_reload}, {"upgrade", verb_upgrade}};
 
 static int control_gid(const struct config *c, gid_t *ret, struct err *e)
 {

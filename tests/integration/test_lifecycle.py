@@ -273,3 +273,60 @@ def test_operator_verbs(daemon):
     assert p.returncode == 64 and "no tenant" in p.stderr
     p = daemon.clawsup("release", "a", check=False)
     assert p.returncode == 1 and "not quarantined" in p.stderr
+
+
+def test_an_upgrade_cuts_nothing(daemon):
+    """The program on disk takes over: the same process, the same proxies, sessions and pings go on."""
+    daemon.tenant("a")
+    daemon.start().healthy("a")
+    box = daemon.docker("a", "create", "--name", "openclaw-sbx-a-1", "--network", "none", IMAGE, "sleep", "600").stdout.strip()
+    daemon.docker("a", "start", box)
+    sessions = []
+    for i in range(5):
+        s = subprocess.Popen([DOCKER_CLIS[0], "-H", "unix://" + daemon.proxy_sock("a"), "exec", "-i", box, "cat"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        s.stdin.write("one\n")
+        s.stdin.flush()
+        assert s.stdout.readline() == "one\n"
+        sessions.append(s)
+    bad, n, stop = [], [0], threading.Event()
+
+    def client():
+        while not stop.is_set():
+            try:
+                assert http_request(daemon.proxy_sock("a"), "GET", "/_ping").status == 200
+                n[0] += 1
+            except Exception as e:  # noqa: BLE001
+                bad.append(repr(e))
+
+    t = threading.Thread(target=client)
+    t.start()
+    pid, started = daemon.proxy_pid("a"), daemon.inspect("openclaw-gw-a")["State"]["StartedAt"]
+    for _ in range(3):
+        wait_for(lambda: daemon.status()["host"]["actions_in_flight"] == 0, 20)
+        out = daemon.clawsup("upgrade").stdout
+        assert "->" in out, out
+        daemon.healthy("a")
+    stop.set()
+    t.join()
+    assert daemon.proc.poll() is None  # the same process
+    assert not bad and n[0] > 10, bad[:3]
+    assert daemon.proxy_pid("a") == pid
+    assert daemon.inspect("openclaw-gw-a")["State"]["StartedAt"] == started
+    for s in sessions:
+        s.stdin.write("two\n")
+        s.stdin.close()
+        assert s.stdout.read() == "two\n" and s.wait(10) == 0
+    os.kill(pid, signal.SIGKILL)  # still a child, still watched
+    wait_for(lambda: daemon.proxy_pid("a") not in (None, pid), 10)
+
+
+def test_an_upgrade_that_refuses_the_configuration_changes_nothing(daemon):
+    daemon.tenant("a")
+    daemon.start().healthy("a")
+    started = daemon.status()["host"]["started_at"]
+    with open(daemon.conf, "a") as f:
+        f.write("nonsense = 1;\n")
+    p = daemon.clawsup("upgrade", check=False)
+    assert p.returncode == 1 and "does not accept the configuration" in p.stderr, p.stderr
+    assert daemon.status()["host"]["started_at"] == started
