@@ -13,6 +13,7 @@
 #include "daemon/op.h"
 #include "daemon/spec.h"
 #include "daemon/staging.h"
+#include "filter/create.h"
 
 #define INSPECT_TIMEOUT_US (10 * USEC_PER_SEC)
 #define LIST_TIMEOUT_US (20 * USEC_PER_SEC)
@@ -147,13 +148,28 @@ static bool row_has_label(const json_t *row, const char *label)
     return have && strcmp(have, value) == 0;
 }
 
+/* A sandbox is nobody's component, whatever its labels say: a client chooses them. Nor is another tenant's
+ * container ours. */
+static bool may_be_component(const struct component *c, const json_t *row)
+{
+    const json_t *labels = json_object_get(row, "Labels");
+    const char *tenant = json_string_value(json_object_get(labels, SPEC_LABEL_TENANT));
+    const char *role = json_string_value(json_object_get(labels, SPEC_LABEL_ROLE));
+
+    return (!tenant || strcmp(tenant, c->tenant->slug) == 0) && (!role || strcmp(role, ROLE_SANDBOX) != 0);
+}
+
 static const json_t *find_row(const struct component *c, const json_t *list)
 {
     json_t *row;
     size_t i;
 
-    json_array_foreach(list, i, row) if (c->match_label ? row_has_label(row, c->match_label)
-                                                        : row_has_name(row, c->container_name)) return row;
+    json_array_foreach(list, i, row)
+    {
+        if (may_be_component(c, row) &&
+            (c->match_label ? row_has_label(row, c->match_label) : row_has_name(row, c->container_name)))
+            return row;
+    }
     return NULL;
 }
 

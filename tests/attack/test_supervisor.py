@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from clawtest import HttpConn, build_request, wait_for
+from clawtest import HttpConn, build_request, http_request, wait_for
 from supervisor import Supervisor
 
 CREATE = "/containers/create?name=openclaw-sbx-a-x"
@@ -121,3 +121,35 @@ def test_a_record_is_one_line(sup):
     for d in decisions(sup):
         assert "\n" not in json.dumps(d) and "\\n" not in json.dumps(d), d
     assert not [line for line in sup.text().splitlines() if line.startswith(("forged", "notice"))]
+
+
+# ---------------------------------------------------------------- components of others
+EXTERNAL = """
+tenant: { slug = "b"; data_root = "%s";
+  proxy = { images = [ "%s" ]; bind_mount_from = [ "%s/workspace" ]; };
+  gateway = { mode = "external"; match_label = "app=gw-b"; health = { type = "docker"; interval = "200ms"; }; }; };
+"""
+
+
+def test_a_sandbox_is_no_component_of_anybody(daemon, engine, image):
+    """A tenant labels its sandbox like the gateway that another tenant's Compose made, and keeps it stopped."""
+    daemon.tenant("a")
+    daemon.tenant("b")
+    with open(daemon.home + "/tenants.d/b.conf", "w") as f:
+        f.write(EXTERNAL % (daemon.data("b"), image, daemon.data("b")))
+    gateway = engine.docker("run", "-d", "--name", "compose-gw-b", "--label", "app=gw-b", "--network", "none", image,
+                            "sleep", "infinity")
+    try:
+        daemon.start()
+        daemon.healthy()
+        assert daemon.component("b", "gateway")["container"]["id"] == gateway
+        r = http_request(daemon.proxy_sock("a"), "POST", CREATE,
+                         {"Image": image, "Cmd": ["true"], "Labels": {"app": "gw-b", "com.docker.compose.service": "gw"}})
+        assert r.status == 201, r
+        mine = r.json()["Id"]
+        time.sleep(8)  # a relist, and what would follow from it
+        c = daemon.component("b", "gateway")
+        assert c["container"]["id"] == gateway and c["state"] == "healthy", c
+        assert engine.docker("inspect", "-f", "{{.State.Status}} {{.State.StartedAt}}", mine).startswith("created 0001")
+    finally:
+        engine.docker("rm", "-f", "compose-gw-b", check=False)
