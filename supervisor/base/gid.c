@@ -13,22 +13,24 @@ static int gid_from_group(const char *socket_path, gid_t *ret, struct err *e)
     char buf[16384];
     struct group gr, *found = NULL;
     int r = getgrnam_r("docker", &gr, buf, sizeof(buf), &found);
+    const char *why;
     struct stat st;
 
     if (found) {
         *ret = found->gr_gid;
         return 0;
     }
+    why = r == 0 || r == ENOENT ? "" : strerror(r); /* ENOENT: an image without /etc/group */
     if (stat(socket_path, &st) >= 0 && S_ISSOCK(st.st_mode))
         return err_set(e, -ESRCH,
             "there is no group \"docker\"%s%s and DOCKER_GID (docker_gid) is not set; set it to %u, the "
             "group "
             "of %s",
-            r ? ": " : "", r ? strerror(r) : "", (unsigned)st.st_gid, socket_path);
+            *why ? ": " : "", why, (unsigned)st.st_gid, socket_path);
     return err_set(e, -ESRCH,
         "there is no group \"docker\"%s%s and DOCKER_GID (docker_gid) is not set; create the group "
         "or set DOCKER_GID to the group of the engine's socket",
-        r ? ": " : "", r ? strerror(r) : "");
+        *why ? ": " : "", why);
 }
 
 int gid_resolve(

@@ -90,7 +90,7 @@ static const struct settings_variable *find_variable(const char *text, size_t le
 static void suggest(const char *text, size_t len, bool flag, char *out, size_t n)
 {
     char copy[NAME_MAX_BYTES], buf[NAME_MAX_BYTES];
-    unsigned best = 4;
+    unsigned best = 3;
 
     out[0] = '\0';
     if (len >= sizeof(copy))
