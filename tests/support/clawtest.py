@@ -264,8 +264,8 @@ def busybox_tar(programs=()):
     return out.getvalue()
 
 
-def import_image(engine, name, tar):
-    p = subprocess.run([DOCKER_CLIS[0], "-H", "unix://" + engine.sock, "import", "-c", 'CMD ["sh"]', "-c",
+def import_image(engine, name, tar, command='CMD ["sh"]'):
+    p = subprocess.run([DOCKER_CLIS[0], "-H", "unix://" + engine.sock, "import", "-c", command, "-c",
                         "ENV PATH=/bin", "-", name], input=tar, capture_output=True, check=False)
     assert p.returncode == 0, p.stderr
     return name
