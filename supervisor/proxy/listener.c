@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "filter/http1.h"
 #include "proxy/conn.h"
+#include "proxy/exchange.h"
 
 #define ACCEPTS_PER_WAKEUP 32
 #define PAUSE_US (100 * USEC_PER_MSEC)
@@ -78,11 +79,30 @@ static void describe(int fd, const struct sockaddr_storage *ss, char *out, size_
     }
 }
 
-static void turn_away(int fd)
+static bool same_v4(uint32_t a, uint32_t b)
+{
+    a = ntohl(a);
+    b = ntohl(b);
+    return a >> 8 == b >> 8 || (a >> 24 == IN_LOOPBACKNET && b >> 24 == IN_LOOPBACKNET);
+}
+
+bool listener_is_near(const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+{
+    const struct sockaddr_in *l4 = (const void *)local, *p4 = (const void *)peer;
+    const struct sockaddr_in6 *l6 = (const void *)local, *p6 = (const void *)peer;
+
+    if (local->ss_family != peer->ss_family)
+        return false;
+    if (local->ss_family == AF_INET)
+        return same_v4(l4->sin_addr.s_addr, p4->sin_addr.s_addr);
+    return local->ss_family == AF_INET6 && memcmp(&l6->sin6_addr, &p6->sin6_addr, 8) == 0;
+}
+
+static void turn_away(int fd, int status, const char *text)
 {
     _cleanup_buf_ struct buf b = {0};
 
-    if (http1_write_message(&b, 503, "clawsup: too many connections", false, false, NULL, 0) >= 0)
+    if (http1_write_message(&b, status, text, false, false, NULL, 0) >= 0)
         (void)send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)fd_close(fd);
 }
@@ -104,11 +124,18 @@ static bool accept_one(struct listener *l)
         }
         return errno == ECONNABORTED || errno == EINTR;
     }
-    if (p->open_connections >= p->policy->max_connections) {
-        turn_away(fd);
+    describe(fd, &ss, peer, sizeof(peer));
+    /* A sidecar's networks are its operator's business. */
+    if (l->tcp && p->control && !listener_is_near(&l->local, &ss)) {
+        p->counters.denied++;
+        exchange_record_malformed(p, peer, 403, "the client is not in the tenant's network");
+        turn_away(fd, 403, "clawsup: only clients in the tenant's own network are served");
         return true;
     }
-    describe(fd, &ss, peer, sizeof(peer));
+    if (p->open_connections >= p->policy->max_connections) {
+        turn_away(fd, 503, "clawsup: too many connections");
+        return true;
+    }
     (void)conn_new(p, fd, l->tcp, peer);
     return true;
 }
@@ -138,13 +165,14 @@ int listener_init(struct proxy *p, struct listener *ls, const int *fds, size_t n
     p->n_listeners = n;
     for (size_t i = 0; i < n; i++) {
         int domain = 0, listening = 0;
-        socklen_t len = sizeof(int);
+        socklen_t len = sizeof(int), local_len = sizeof(ls[i].local);
 
         ls[i] = (struct listener){.io = {.fd = fds[i], .fn = on_listener, .ctx = &ls[i]},
             .pause = {.fn = on_pause_over, .ctx = &ls[i]},
             .proxy = p};
         if (getsockopt(fds[i], SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
-            getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening)
+            getsockopt(fds[i], SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening ||
+            getsockname(fds[i], (struct sockaddr *)&ls[i].local, &local_len) < 0)
             return err_set(e, -EINVAL, "descriptor %d is no listening socket", fds[i]);
         ls[i].tcp = domain != AF_UNIX;
         r = fd_set_nonblock(fds[i], true);

@@ -2,6 +2,8 @@
  * borrowed: a proxy that dies leaves them and the waiting clients to the next one. */
 #pragma once
 
+#include <sys/socket.h>
+
 #include "base/defs.h"
 #include "base/err.h"
 #include "proxy/proxy.h"
@@ -11,8 +13,14 @@ struct listener {
     struct loop_io io;
     struct loop_timer pause; /* out of descriptors: try again a little later */
     struct proxy *proxy;
+    struct sockaddr_storage local;
     bool tcp;
 };
+
+/* True if `peer` is in the network of `local`: the same /24, for IPv6 /64, or both are loopback. The address
+ * of a tenant's bridge can be reached from every other bridge of the host, because what is sent to the host
+ * itself is not forwarded and no rule of the engine's looks at it; there is no password either. */
+bool listener_is_near(const struct sockaddr_storage *local, const struct sockaddr_storage *peer);
 
 /* Opens what the settings name; descriptors in ret_fds (SETTINGS_LISTEN_MAX of them). -errno with text. */
 int listener_open(const struct settings *s, int *ret_fds, size_t *ret_n, struct err *e) _must_check_;

@@ -2,11 +2,14 @@
 loop, the components of others."""
 
 import json
+import os
+import subprocess
 import threading
 import time
 
 import pytest
 
+import clawtest
 from clawtest import HttpConn, build_request, http_request, wait_for
 from supervisor import Supervisor
 
@@ -153,3 +156,28 @@ def test_a_sandbox_is_no_component_of_anybody(daemon, engine, image):
         assert engine.docker("inspect", "-f", "{{.State.Status}} {{.State.StartedAt}}", mine).startswith("created 0001")
     finally:
         engine.docker("rm", "-f", "compose-gw-b", check=False)
+
+
+# ---------------------------------------------------------------- a socket on the tenant's bridge
+NEIGHBOURS = """
+import os, socket, sys
+sys.path.insert(0, sys.argv[1])
+from supervisor import Supervisor
+s = Supervisor(sys.argv[2])
+s.client = socket.create_server(("10.77.1.1", 2375))
+s.start()
+for source in ("10.77.1.1", "10.77.2.1"):
+    c = socket.create_connection(("10.77.1.1", 2375), 5, (source, 0))
+    c.sendall(b"GET /_ping HTTP/1.1\\r\\nHost: d\\r\\nConnection: close\\r\\n\\r\\n")
+    print(source, c.recv(4096).split(b"\\r\\n")[0].decode())
+s.close()
+"""
+
+
+def test_neighbours_do_not_reach_a_tcp_socket(engine, image):
+    """Every bridge of the host leads to the addresses of all others: a gateway's Docker API has no password."""
+    p = subprocess.run(["unshare", "-n", "sh", "-c", "ip link set lo up; ip addr add 10.77.1.1/24 dev lo; ip addr add "
+                        "10.77.2.1/24 dev lo; exec /usr/bin/python3 -c \"$0\" \"$@\"", NEIGHBOURS,
+                        os.path.dirname(clawtest.__file__), engine.sock],
+                       capture_output=True, text=True, timeout=60, check=False)
+    assert p.stdout.splitlines() == ["10.77.1.1 HTTP/1.1 200 OK", "10.77.2.1 HTTP/1.1 403 Forbidden"], p
