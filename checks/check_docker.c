@@ -127,7 +127,7 @@ static int read_state(const json_t *state, struct docker_facts *f)
 int docker_facts_from_inspect(const json_t *inspect, struct docker_facts *ret)
 {
     struct docker_facts f = {};
-    const char *id, *name;
+    const char *id, *name, *policy;
     int64_t restarts;
 
     if (!json_is_object(inspect) || get_string(inspect, "Id", &id) < 0 || !str_is_hex(id, 64) ||
@@ -141,6 +141,10 @@ int docker_facts_from_inspect(const json_t *inspect, struct docker_facts *ret)
         get_int(inspect, "RestartCount", 0, INT64_MAX, &restarts) < 0)
         return -EINVAL;
     f.restart_count = (uint64_t)restarts;
+    if (get_string(
+            json_object_get(json_object_get(inspect, "HostConfig"), "RestartPolicy"), "Name", &policy) < 0)
+        return -EINVAL;
+    f.engine_restarts = *policy && strcmp(policy, "no") != 0;
     snprintf(f.id, sizeof(f.id), "%s", id);
     snprintf(f.name, sizeof(f.name), "%s", name);
     *ret = f;

@@ -33,6 +33,7 @@ struct docker_facts {
     int exit_code;
     bool oom_killed;
     uint64_t restart_count;
+    bool engine_restarts;  /* it has a restart policy: after an exit the engine may act first */
     int64_t started_at_us; /* CLOCK_REALTIME microseconds; 0 = never */
     int64_t finished_at_us;
     int pid;

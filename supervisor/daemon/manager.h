@@ -49,10 +49,12 @@ struct component {
     /* containers only */
     char container_name[256]; /* how it is found; "" for an embedded proxy */
     const char *match_label;  /* "key=value" instead of the name; borrowed; NULL */
+    char found_name[256];     /* by label: the name without a redeploy's suffix; "" until it was seen */
     struct docker_facts facts;
     bool facts_known;
     char image[256], address[64]; /* of the last inspect: image reference, IP on the tenant's network */
     struct engine_call *inspect_call;
+    bool inspect_again;    /* something happened while it was under way */
     int64_t ours_until_us; /* CLOCK_REALTIME: exits up to this moment are the result of our own action */
     bool oom;              /* the engine told of an OOM kill since the last start */
     bool operator_stop;    /* a stop or kill event that is not ours came since the last start */

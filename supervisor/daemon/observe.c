@@ -95,7 +95,9 @@ static void on_inspect(struct engine *e, const struct engine_answer *a, void *us
     (void)e;
     c->inspect_call = NULL;
     observe_engine_result(c->tenant->manager, a);
-    if (a->result == ENGINE_OK && (a->status == 200 || a->status == 404))
+    if (c->inspect_again)
+        observe_inspect(c);
+    else if (a->result == ENGINE_OK && (a->status == 200 || a->status == 404))
         observe_apply(c, a->status, a->body);
 }
 
@@ -103,6 +105,8 @@ static void inspect_ref(struct component *c, const char *ref)
 {
     _cleanup_free_ char *path = NULL;
 
+    /* One at a time; what it will say may be older than what just happened. */
+    c->inspect_again = c->inspect_call != NULL;
     if (c->inspect_call || asprintf(&path, "/containers/%s/json", ref) < 0)
         return;
     (void)engine_request(
@@ -135,7 +139,7 @@ static bool row_has_name(const json_t *row, const char *name)
     return false;
 }
 
-static bool row_has_label(const json_t *row, const char *label)
+static bool has_label(const json_t *labels, const char *label)
 {
     _cleanup_free_ char *key = strdup(label);
     char *value = key ? strchr(key, '=') : NULL;
@@ -144,33 +148,53 @@ static bool row_has_label(const json_t *row, const char *label)
     if (!value)
         return false;
     *value++ = '\0';
-    have = json_string_value(json_object_get(json_object_get(row, "Labels"), key));
+    have = json_string_value(json_object_get(labels, key));
     return have && strcmp(have, value) == 0;
 }
 
 /* A sandbox is nobody's component, whatever its labels say: a client chooses them. Nor is another tenant's
  * container ours. */
-static bool may_be_component(const struct component *c, const json_t *row)
+static bool may_be_component(const struct component *c, const json_t *labels)
 {
-    const json_t *labels = json_object_get(row, "Labels");
     const char *tenant = json_string_value(json_object_get(labels, SPEC_LABEL_TENANT));
     const char *role = json_string_value(json_object_get(labels, SPEC_LABEL_ROLE));
 
     return (!tenant || strcmp(tenant, c->tenant->slug) == 0) && (!role || strcmp(role, ROLE_SANDBOX) != 0);
 }
 
+static bool is_component(const struct component *c, const json_t *row)
+{
+    const json_t *labels = json_object_get(row, "Labels");
+
+    return may_be_component(c, labels) &&
+           (c->match_label ? has_label(labels, c->match_label) : row_has_name(row, c->container_name));
+}
+
+/* A redeploy that is under way, or did not end, has its containers under NAME.old and NAME.new. */
+static bool is_temporary(const json_t *row)
+{
+    const char *s = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
+    size_t n = s ? strlen(s) : 0;
+
+    return n > 5 && (strcmp(s + n - 4, ".old") == 0 || strcmp(s + n - 4, ".new") == 0);
+}
+
+/* A label is on the containers of a redeploy, too: the one without a temporary name is meant. */
 static const json_t *find_row(const struct component *c, const json_t *list)
 {
+    const json_t *temporary = NULL;
     json_t *row;
     size_t i;
 
     json_array_foreach(list, i, row)
     {
-        if (may_be_component(c, row) &&
-            (c->match_label ? row_has_label(row, c->match_label) : row_has_name(row, c->container_name)))
+        if (!is_component(c, row))
+            continue;
+        if (!c->match_label || !is_temporary(row))
             return row;
+        temporary = row;
     }
-    return NULL;
+    return temporary;
 }
 
 static void relist_component(struct component *c, const json_t *list)
@@ -218,6 +242,35 @@ static void sweep_staging(struct tenant *t, const json_t *list)
         (void)staging_sweep(t->manager->config, t->slug, used, n);
 }
 
+static void remember_name(struct component *c, const json_t *list)
+{
+    const json_t *row = find_row(c, list);
+    const char *s = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
+    size_t n;
+
+    if (!s || s[0] != '/')
+        return;
+    n = strlen(s + 1) - (is_temporary(row) ? 4 : 0);
+    (void)snprintf(c->found_name, sizeof(c->found_name), "%.*s", (int)n, s + 1);
+}
+
+/* By label: a temporary name, and one that a redeploy has made. */
+static bool has_labelled_leftover(const struct component *c, const json_t *list)
+{
+    bool temporary = false, made = false;
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(list, i, row)
+    {
+        if (!is_component(c, row))
+            continue;
+        temporary = temporary || is_temporary(row);
+        made = made || json_object_get(json_object_get(row, "Labels"), SPEC_LABEL_SAGA);
+    }
+    return temporary && made;
+}
+
 /* NAME.old or NAME.new belong to a redeploy that did not end. */
 static bool has_leftover(const struct tenant *t, const json_t *list)
 {
@@ -227,7 +280,7 @@ static bool has_leftover(const struct tenant *t, const json_t *list)
     size_t i;
 
     if (t->gateway.match_label)
-        return false;
+        return has_labelled_leftover(&t->gateway, list);
     for (size_t s = 0; s < ARRAY_SIZE(suffixes); s++) {
         (void)snprintf(name, sizeof(name), "%s%s", t->gateway.container_name, suffixes[s]);
         json_array_foreach(list, i, row) if (row_has_name(row, name)) return true;
@@ -249,6 +302,8 @@ static void on_list(struct engine *e, const struct engine_answer *a, void *userd
     {
         if (t->proxy.kind == REC_KIND_CONTAINER)
             relist_component(&t->proxy, a->body);
+        if (t->gateway.match_label)
+            remember_name(&t->gateway, a->body);
         if (!has_leftover(t, a->body))
             t->resume_delay_us = t->resume_after_us = 0;
         else if (!t->op)
@@ -297,8 +352,11 @@ static struct component *component_of_event(struct manager *m, const struct engi
             struct component *c = both[i];
             if (c->kind != REC_KIND_CONTAINER)
                 continue;
-            if ((c->facts.id[0] && strcmp(c->facts.id, ev->id) == 0) ||
-                (!c->match_label && strcmp(c->container_name, ev->name) == 0))
+            if (c->facts.id[0] && strcmp(c->facts.id, ev->id) == 0)
+                return c;
+            if (c->match_label ? !c->facts.id[0] && may_be_component(c, ev->attributes) &&
+                                     has_label(ev->attributes, c->match_label)
+                               : strcmp(c->container_name, ev->name) == 0)
                 return c;
         }
     }
@@ -321,6 +379,10 @@ static void on_die(struct component *c, const struct engine_event *ev)
         .component = c->index,
         .exit = {.ours = ours, .operator_stop = !ours && c->operator_stop, .oom = c->oom}};
 
+    /* The engine restarts it by itself, unless its policy says otherwise: what it does is seen by the inspect
+     * that follows, and acting beside it would restart it twice. */
+    if (!ours && !c->operator_stop && c->facts.engine_restarts)
+        return;
     if (!ours) {
         const char *code = json_string_value(json_object_get(ev->attributes, "exitCode"));
 

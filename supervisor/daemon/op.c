@@ -32,6 +32,22 @@ bool op_touches(const struct op *op, const struct component *c)
                      op->action.type == REC_ACT_REDEPLOY);
 }
 
+const char *op_reference(const struct component *c)
+{
+    if (c->match_label)
+        return c->facts_known && c->facts.id[0] ? c->facts.id : NULL;
+    return c->container_name;
+}
+
+void op_finish_absent(struct op *op)
+{
+    const struct component *c = op->component;
+
+    op_finish(op, REC_DONE_REFUSED,
+        "there is no container %s%s; it is external, so whoever makes it must make it again",
+        c->match_label ? "with the label " : "", c->match_label ? c->match_label : c->container_name);
+}
+
 bool op_engine_gone(const struct op *op, const struct engine_answer *a)
 {
     const struct manager *m = op->tenant->manager;
@@ -55,6 +71,7 @@ struct op *op_free(struct op *op)
     engine_call_cancel(op->call);
     (void)sd_event_source_disable_unref(op->timer);
     json_decref(op->body);
+    json_decref(op->networks);
     free(op);
     return NULL;
 }
@@ -207,8 +224,8 @@ void op_resume_redeploy(struct tenant *t)
     op->started_us = now;
     t->op = op;
     manager_note(t, op->component, LOG_WARNING, MESSAGE_ACTION_STARTED, "action",
-        "an interrupted redeploy left %s.old or %s.new behind; picking it up", t->gateway.container_name,
-        t->gateway.container_name);
+        "an interrupted redeploy left %s.old or .new behind; picking it up",
+        t->gateway.match_label ? t->gateway.found_name : t->gateway.container_name);
     op_wait(op, 0, op_redeploy_resume);
 }
 

@@ -22,7 +22,8 @@ struct op {
     struct saga saga;
     struct saga_facts facts; /* of one that is picked up again */
     char old_id[65], new_id[65], name_id[65], name[256];
-    json_t *body; /* of the new container; owned */
+    json_t *body;     /* of the new container; owned */
+    json_t *networks; /* that it is still to be connected to, by name; owned */
     bool old_running;
     uint64_t verify_until_us;
     char problem[MESSAGE_MAX]; /* what made the saga turn back */
@@ -51,6 +52,10 @@ void op_wait(struct op *op, uint64_t delay_us, void (*fn)(struct op *op));
 /* Ends the op, frees it, and tells the core and the store. */
 void op_finish(struct op *op, enum rec_done result, const char *fmt, ...) _printf_(3, 4);
 
+/* How the engine is asked for a container: by id or name. NULL: found by label, and not there. */
+const char *op_reference(const struct component *c);
+/* Ends the op: an external container is not there, and is not for us to make. */
+void op_finish_absent(struct op *op);
 /* The engine went away during the call. Not so when it answers others meanwhile: then the call itself has
  * failed, and counts, or a container that cannot be stopped would be tried for ever. */
 bool op_engine_gone(const struct op *op, const struct engine_answer *a);

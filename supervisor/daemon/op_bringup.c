@@ -136,9 +136,7 @@ static void on_existing(struct op *op, const struct engine_answer *a)
 
     if (a->status == 404) {
         if (op->component->mode == CONFIG_EXTERNAL)
-            op_finish(op, REC_DONE_REFUSED,
-                "there is no container %s; it is external, so whoever makes it must make it again",
-                op->component->container_name);
+            op_finish_absent(op);
         else
             create_container(op);
         return;
@@ -169,9 +167,12 @@ static void on_existing(struct op *op, const struct engine_answer *a)
 
 static void look_for_container(struct op *op)
 {
-    op_call(op, on_existing, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json",
-        op->component->match_label && op->component->facts.id[0] ? op->component->facts.id
-                                                                 : op->component->container_name);
+    const char *ref = op_reference(op->component);
+
+    if (ref)
+        op_call(op, on_existing, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json", ref);
+    else
+        op_finish_absent(op);
 }
 
 static void launch_proxy(struct op *op)

@@ -13,7 +13,6 @@
 
 #define VERIFY_POLL_US (500 * USEC_PER_MSEC)
 #define VERIFY_PLAIN_US (5 * USEC_PER_SEC) /* without a health check: running for so long */
-#define LABEL_SAGA "clawsup.saga"
 
 static void perform(struct op *op);
 
@@ -89,12 +88,78 @@ static void on_leftover(struct op *op, const struct engine_answer *a)
 
     if (r == SAGA_MISSING) {
         advance(op, SAGA_OK);
-    } else if (r == SAGA_OK && id && str_is_hex(id, 64) && json_object_get(labels, LABEL_SAGA)) {
+    } else if (r == SAGA_OK && id && str_is_hex(id, 64) && json_object_get(labels, SPEC_LABEL_SAGA)) {
         op_call(op, on_done, "DELETE", NULL, OP_TIMEOUT_US, "/containers/%s?force=1", id);
     } else {
         remember_problem(op, "a container with the temporary name exists that is not clawsup's");
         advance(op, r == SAGA_ENGINE_GONE ? r : SAGA_FAILED);
     }
+}
+
+static void connect_next(struct op *op);
+
+/* It was created, and is taken back: the saga knows nothing of it. */
+static void on_unconnected(struct op *op, const struct engine_answer *a)
+{
+    advance(op, op_engine_gone(op, a) ? SAGA_ENGINE_GONE : SAGA_FAILED);
+}
+
+static void on_connected(struct op *op, const struct engine_answer *a)
+{
+    enum saga_result r = classify(op, a);
+
+    if (r == SAGA_OK) {
+        connect_next(op);
+        return;
+    }
+    remember_problem(op, a->message);
+    if (r == SAGA_ENGINE_GONE)
+        advance(op, r);
+    else
+        op_call(op, on_unconnected, "DELETE", NULL, OP_TIMEOUT_US, "/containers/%s?force=1", op->new_id);
+}
+
+/* Engines before 25 take one network at create: the others follow, one by one, before the start. */
+static void connect_next(struct op *op)
+{
+    _cleanup_json_ json_t *body = NULL, *endpoint = NULL;
+    _cleanup_free_ char *network = NULL;
+    const char *name = json_object_iter_key(json_object_iter(op->networks));
+
+    if (!name) {
+        advance(op, SAGA_OK);
+        return;
+    }
+    network = engine_escape(name);
+    endpoint = json_incref(json_object_get(op->networks, name));
+    (void)json_object_del(op->networks, name);
+    body = json_pack("{s:s, s:O}", "Container", op->new_id, "EndpointConfig", endpoint);
+    if (!network || !body) {
+        remember_problem(op, "out of memory");
+        op_call(op, on_unconnected, "DELETE", NULL, OP_TIMEOUT_US, "/containers/%s?force=1", op->new_id);
+        return;
+    }
+    op_call(op, on_connected, "POST", body, OP_TIMEOUT_US, "/networks/%s/connect", network);
+}
+
+/* Leaves the network that the container is created in, and sets the others aside. */
+static int set_networks_aside(struct op *op)
+{
+    json_t *all = json_object_get(json_object_get(op->body, "NetworkingConfig"), "EndpointsConfig");
+    const char *first =
+        json_string_value(json_object_get(json_object_get(op->body, "HostConfig"), "NetworkMode"));
+    _cleanup_json_ json_t *kept = json_object();
+
+    if (!first || !json_object_get(all, first))
+        first = json_object_iter_key(json_object_iter(all));
+    json_decref(op->networks);
+    op->networks = json_copy(all);
+    if (json_object_size(all) < 2)
+        return json_object_clear(op->networks);
+    if (!op->networks || json_object_set(kept, first, json_object_get(all, first)) < 0 ||
+        json_object_del(op->networks, first) < 0)
+        return -ENOMEM;
+    return json_object_set(json_object_get(op->body, "NetworkingConfig"), "EndpointsConfig", kept);
 }
 
 static void on_new(struct op *op, const struct engine_answer *a)
@@ -104,11 +169,13 @@ static void on_new(struct op *op, const struct engine_answer *a)
 
     if (r == SAGA_OK && (!id || !str_is_hex(id, 64)))
         r = SAGA_FAILED;
-    if (r == SAGA_OK)
-        (void)snprintf(op->new_id, sizeof(op->new_id), "%s", id);
-    else
+    if (r != SAGA_OK) {
         remember_problem(op, a->message);
-    advance(op, r);
+        advance(op, r);
+        return;
+    }
+    (void)snprintf(op->new_id, sizeof(op->new_id), "%s", id);
+    connect_next(op);
 }
 
 static int build_body(struct op *op, struct err *e)
@@ -131,7 +198,7 @@ static int build_body(struct op *op, struct err *e)
         if (json_object_set_new(op->body, "Labels", labels) < 0)
             return err_set(e, -ENOMEM, "out of memory");
     }
-    return json_object_set_new(labels, LABEL_SAGA, json_string("new")) < 0
+    return json_object_set_new(labels, SPEC_LABEL_SAGA, json_string("new")) < 0
                ? err_set(e, -ENOMEM, "out of memory")
                : 0;
 }
@@ -140,8 +207,8 @@ static void create_new(struct op *op)
 {
     struct err e = {0};
 
-    if (build_body(op, &e) < 0) {
-        remember_problem(op, e.msg);
+    if (build_body(op, &e) < 0 || set_networks_aside(op) < 0) {
+        remember_problem(op, e.msg[0] ? e.msg : "out of memory");
         advance(op, SAGA_FAILED);
         return;
     }
@@ -365,7 +432,7 @@ static const char *ours(const struct op *op, const struct engine_answer *a, bool
         return NULL;
     if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, op->tenant->slug))
         return NULL;
-    return saga && !json_object_get(labels, LABEL_SAGA) ? NULL : id;
+    return saga && !json_object_get(labels, SPEC_LABEL_SAGA) ? NULL : id;
 }
 
 /* Nothing is decided from half a picture. */
@@ -432,8 +499,9 @@ static void on_resume_name(struct op *op, const struct engine_answer *a)
 
 static void begin(struct op *op)
 {
-    (void)snprintf(op->name, sizeof(op->name), "%s",
-        op->component->match_label ? op->component->facts.name : op->component->container_name);
+    const struct component *c = op->component;
+
+    (void)snprintf(op->name, sizeof(op->name), "%s", c->match_label ? c->found_name : c->container_name);
     op->keep_on_engine_loss = true;
 }
 
@@ -456,6 +524,8 @@ void op_redeploy(struct op *op)
     op->component = &op->tenant->gateway;
     if (op->component->mode == CONFIG_MANAGED)
         op_network(op, begin_saga);
-    else
+    else if (op_reference(op->component))
         begin_saga(op);
+    else
+        op_finish_absent(op);
 }

@@ -57,9 +57,13 @@ static void on_inspected(struct op *op, const struct engine_answer *a)
 
 static void restart_container(struct op *op, struct component *c)
 {
+    const char *ref = c->facts_known && c->facts.id[0] ? c->facts.id : op_reference(c);
+
     op->component = c;
-    op_call(op, on_inspected, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json",
-        c->facts_known && c->facts.id[0] ? c->facts.id : c->container_name);
+    if (ref)
+        op_call(op, on_inspected, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json", ref);
+    else
+        op_finish_absent(op);
 }
 
 static void count_relaunch(const struct op *op)
@@ -68,7 +72,7 @@ static void count_relaunch(const struct op *op)
     struct metrics_tenant *mt = metrics_tenant(t->manager->metrics, t->slug);
     enum metrics_proxy_reason why = METRICS_PROXY_UNHEALTHY;
 
-    if (op->action.reason && strcmp(op->action.reason, "operator") == 0)
+    if (op->action.reason && strcmp(op->action.reason, REC_REASON_OPERATOR) == 0)
         why = METRICS_PROXY_OPERATOR;
     else if (proxy_child_pid(t->child) == 0)
         why = METRICS_PROXY_EXITED;
@@ -135,8 +139,13 @@ void op_restart_all(struct op *op)
     struct err e = {0};
 
     if (p->kind == REC_KIND_CONTAINER) {
-        op_call(op, on_sidecar_restarted, "POST", NULL, op_stop_deadline(op), "/containers/%s/restart?t=10",
-            p->facts_known && p->facts.id[0] ? p->facts.id : p->container_name);
+        const char *ref = p->facts_known && p->facts.id[0] ? p->facts.id : op_reference(p);
+
+        if (ref)
+            op_call(op, on_sidecar_restarted, "POST", NULL, op_stop_deadline(op),
+                "/containers/%s/restart?t=10", ref);
+        else
+            op_finish(op, REC_DONE_FAILED, "there is no container with the label %s", p->match_label);
         return;
     }
     count_relaunch(op);

@@ -264,6 +264,7 @@ void manager_action_done(struct op *op, enum rec_done result, const char *text)
         .tenant = t->index,
         .component = op->action.component,
         .done = {.action = op->action.id, .result = result}};
+    char told[MESSAGE_MAX + 16];
     struct err e = {0};
 
     if (t->op == op)
@@ -277,7 +278,8 @@ void manager_action_done(struct op *op, enum rec_done result, const char *text)
             m, store_result(m->store, realtime_now(), op->intent, (int)result, text, &e), &e);
     if (mt)
         mt->actions[op->action.level][result]++;
-    verbs_action_done(t, &op->action, result, text);
+    (void)snprintf(told, sizeof(told), "%s: %s", rows[result].word, text);
+    verbs_action_done(t, &op->action, result, result == REC_DONE_OK ? text : told);
     (void)op_free(op);
     if (ev.done.action)
         manager_event(m, &ev);

@@ -294,6 +294,56 @@ static int capture_endpoint(const json_t *ep, const char *id, json_t **ret)
     return 0;
 }
 
+static bool is_declared(const json_t *host, const char *target)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(host, "Mounts"), i, row)
+    {
+        const char *s = json_string_value(json_object_get(row, "Target"));
+        if (s && strcmp(s, target) == 0)
+            return true;
+    }
+    json_array_foreach(json_object_get(host, "Binds"), i, row)
+    {
+        /* SOURCE:TARGET or SOURCE:TARGET:OPTIONS */
+        const char *s = json_string_value(row), *p = s ? strchr(s, ':') : NULL;
+        size_t n = strlen(target);
+        if (p && strncmp(p + 1, target, n) == 0 && (p[n + 1] == '\0' || p[n + 1] == ':'))
+            return true;
+    }
+    return false;
+}
+
+/* An anonymous volume is in no declaration, only in what is mounted: without this the new container would
+ * begin with an empty one. */
+static int capture_volumes(const json_t *inspect, json_t *host)
+{
+    json_t *mounts = json_object_get(host, "Mounts"), *row;
+    size_t i;
+
+    if (!json_is_array(mounts)) {
+        mounts = json_array();
+        if (json_object_set_new(host, "Mounts", mounts) < 0)
+            return -ENOMEM;
+    }
+    json_array_foreach(json_object_get(inspect, "Mounts"), i, row)
+    {
+        const char *type = json_string_value(json_object_get(row, "Type"));
+        const char *name = json_string_value(json_object_get(row, "Name"));
+        const char *target = json_string_value(json_object_get(row, "Destination"));
+        bool writable = json_is_true(json_object_get(row, "RW"));
+
+        if (!type || strcmp(type, "volume") != 0 || !name || !target || is_declared(host, target))
+            continue;
+        if (json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:b}", "Type", "volume", "Source", name,
+                                              "Target", target, "ReadOnly", (int)!writable)) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 int spec_capture(const json_t *inspect, json_t **ret)
 {
     const char *id = json_string_value(json_object_get(inspect, "Id")), *hostname;
@@ -310,7 +360,8 @@ int spec_capture(const json_t *inspect, json_t **ret)
     hostname = json_string_value(json_object_get(body, "Hostname"));
     if (hostname && strlen(hostname) == 12 && str_startswith(id, hostname))
         (void)json_object_del(body, "Hostname"); /* assigned by the engine */
-    if (json_object_set_new(body, "HostConfig", json_deep_copy(host)) < 0)
+    if (json_object_set_new(body, "HostConfig", json_deep_copy(host)) < 0 ||
+        capture_volumes(inspect, json_object_get(body, "HostConfig")) < 0)
         return -ENOMEM;
     json_object_foreach((json_t *)(uintptr_t)networks, name, ep)
     {

@@ -11,6 +11,7 @@
 
 #define SPEC_LABEL_TENANT "clawsup.tenant"
 #define SPEC_LABEL_ROLE "clawsup.role"
+#define SPEC_LABEL_SAGA "clawsup.saga" /* on what a redeploy has made */
 #define SPEC_LABEL_HASH "clawsup.spec"
 
 /* "clawsup-net-SLUG"; `n` >= 64 is always enough. */

@@ -110,7 +110,7 @@ static int restore_action(const struct store_action *a, void *userdata)
         a->level >= _REC_LEVEL_MAX)
         return 0;
     /* What an operator asked for was no attempt of the ladder. */
-    if (str_eq(a->reason, "operator"))
+    if (str_eq(a->reason, REC_REASON_OPERATOR))
         level = REC_L0;
     return recovery_restore_action(t->manager->recovery, t->index, c, (enum rec_action_type)a->type, level,
         age, manager_now(t->manager));

@@ -45,7 +45,7 @@ static void ask(struct step *x, struct component *c, enum rec_action_type type)
         .type = type,
         .level = type == REC_ACT_REDEPLOY ? REC_L3 : REC_L1,
         .due_us = x->now_us,
-        .reason = "operator",
+        .reason = REC_REASON_OPERATOR,
     };
 }
 

@@ -121,6 +121,8 @@ enum rec_action_type {
     _REC_ACT_MAX
 };
 
+#define REC_REASON_OPERATOR "operator" /* asked for by a person */
+
 struct rec_action {
     enum rec_action_type type;
     uint64_t id; /* unique in this process; > 0 for those that need a DONE */

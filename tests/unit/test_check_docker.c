@@ -21,6 +21,11 @@ static int facts(const char *text, struct docker_facts *ret)
     return docker_facts_from_inspect(j, ret);
 }
 
+struct word {
+    char text[16];
+    int want;
+};
+
 Test(check_docker, all_fields)
 {
     struct docker_facts f;
@@ -37,9 +42,27 @@ Test(check_docker, all_fields)
     cr_expect_eq(f.health, DOCKER_HEALTH_UNHEALTHY);
     cr_expect_eq(f.pid, 77);
     cr_expect_eq(f.restart_count, 2);
+    cr_expect(!f.engine_restarts);
     cr_expect_eq(f.started_at_us, INT64_C(1709208000123456));
     cr_expect_eq(f.finished_at_us, 0);
     cr_expect_not(f.oom_killed);
+}
+
+ParameterizedTestParameters(check_docker, policy)
+{
+    static struct word rows[] = {{"", 0}, {"no", 0}, {"always", 1}, {"on-failure", 1}, {"unless-stopped", 1}};
+    return cr_make_param_array(struct word, rows, ARRAY_SIZE(rows));
+}
+
+ParameterizedTest(struct word *w, check_docker, policy)
+{
+    struct docker_facts f;
+    char text[300];
+
+    snprintf(text, sizeof(text),
+        HEAD "{\"Status\":\"running\"},\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"%s\"}}}", w->text);
+    cr_assert_eq(facts(text, &f), 0);
+    cr_expect_eq(f.engine_restarts, w->want == 1, "%s", w->text);
 }
 
 Test(check_docker, dead_of_memory)
@@ -52,11 +75,6 @@ Test(check_docker, dead_of_memory)
     cr_expect(f.oom_killed);
     cr_expect_eq(f.health, DOCKER_HEALTH_NONE);
 }
-
-struct word {
-    char text[16];
-    int want;
-};
 
 ParameterizedTestParameters(check_docker, state)
 {
