@@ -351,11 +351,12 @@ static void adopt_end(struct proxy_child *p, bool adopted)
     p->adopting = false;
     p->adopt_timer = sd_event_source_disable_unref(p->adopt_timer);
     if (!adopted) {
-        proxy_process_retire(p, false);
-        proxy_pidfile_kill(p);
+        /* The new sockets first: with the old process its listener goes, and the path would lead nowhere. */
         if (proxy_child_fresh(p, &e) < 0)
             manager_note(
                 t, &t->proxy, LOG_ERR, NULL, "proxy", "cannot create the proxy's sockets: %s", e.msg);
+        proxy_process_retire(p, false);
+        proxy_pidfile_kill(p);
     }
     struct rec_event ev = {.type = REC_EV_OBSERVED,
         .tenant = t->index,
