@@ -65,20 +65,47 @@ struct loop *loop_free(struct loop *l)
     return NULL;
 }
 
+static int arm(struct loop *l, struct loop_io *io)
+{
+    struct epoll_event ev = {.events = io->events, .data.ptr = io};
+
+    if (epoll_ctl(l->ep, io->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, io->fd, &ev) < 0)
+        return -errno;
+    io->armed = io->events;
+    return 0;
+}
+
 int loop_io_set(struct loop *l, struct loop_io *io, uint32_t events)
 {
-    struct epoll_event ev = {.events = events, .data.ptr = io};
+    uint32_t before = io->events;
+    int r;
 
-    if (events == io->events)
+    if (events == before)
         return 0;
     if (events == 0) {
         loop_io_stop(l, io);
         return 0;
     }
-    if (epoll_ctl(l->ep, io->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, io->fd, &ev) < 0)
-        return -errno;
     io->events = events;
-    return 0;
+    /* A connection stops reading while its request is answered, and goes on after that: two system calls for
+     * nothing. It stays armed; see dispatch() for the bytes that come too early. */
+    if (events == io->armed || (io->armed == EPOLLIN && !(events & (EPOLLIN | EPOLLOUT))))
+        return 0;
+    r = arm(l, io);
+    if (r < 0)
+        io->events = before;
+    return r;
+}
+
+/* A source that was left armed is told to the kernel as it is wanted once it has something to say: what else
+ * is wanted of it (a half-close) is reported after that. An error or a hang-up is never held back. */
+static void dispatch(struct loop *l, struct loop_io *io, uint32_t events)
+{
+    if (io->events != io->armed)
+        (void)arm(l, io);
+    events &= io->events | EPOLLERR | EPOLLHUP;
+    if (events)
+        io->fn(io, events);
 }
 
 void loop_io_stop(struct loop *l, struct loop_io *io)
@@ -86,7 +113,7 @@ void loop_io_stop(struct loop *l, struct loop_io *io)
     if (io->events == 0)
         return;
     (void)epoll_ctl(l->ep, EPOLL_CTL_DEL, io->fd, NULL);
-    io->events = 0;
+    io->events = io->armed = 0;
     for (int i = l->round_i; i < l->round_n; i++)
         if (l->round[i].data.ptr == io)
             l->round[i].data.ptr = NULL;
@@ -181,7 +208,7 @@ int loop_run(struct loop *l)
             struct loop_io *io = ev->data.ptr;
 
             if (io)
-                io->fn(io, ev->events);
+                dispatch(l, io, ev->events);
         }
         l->round_n = 0;
         run_timers(l);

@@ -26,6 +26,7 @@ struct loop_io {
     loop_io_fn fn;
     void *ctx;
     uint32_t events; /* what is asked for; 0 = not watched */
+    uint32_t armed;  /* what the kernel was told last; the loop's own */
 };
 
 /* A timer that fires once, embedded in its owner. Coarse: up to a millisecond or a busy round late. */
@@ -49,7 +50,9 @@ DEFINE_CLEANUP(struct loop *, loop_free)
 #define _cleanup_loop_ _cleanup_(loop_freep)
 
 /* Watches io->fd for `events` (EPOLL*), replacing what was asked before; 0 stops watching, so that not even a
- * hang-up is reported. LOOP_HANGUP alone reports a hang-up or half-close, once. -errno. */
+ * hang-up is reported. LOOP_HANGUP alone reports a hang-up or half-close, once. -errno.
+ * Who asks for EPOLLIN again a moment later pays nothing for it: the kernel is told that bytes are not wanted
+ * only when some arrive that nobody wants. */
 int loop_io_set(struct loop *l, struct loop_io *io, uint32_t events) _must_check_;
 void loop_io_stop(struct loop *l, struct loop_io *io);
 #define LOOP_HANGUP ((uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)

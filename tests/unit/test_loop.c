@@ -192,3 +192,78 @@ Test(loop, garbage_lives_until_the_round_is_over)
     cr_expect_eq(loop_run(l), 0);
     cr_expect_eq(reaped, 1);
 }
+
+/* Left armed while nobody wants its bytes: they wait, and a half-close behind them is reported all the same.
+ */
+Test(loop, bytes_that_nobody_wants_wait)
+{
+    _cleanup_loop_ struct loop *l = NULL;
+    struct pair a;
+    struct loop_timer stop = {.fn = on_stop};
+
+    cr_assert_eq(loop_new(&l), 0);
+    stop.ctx = l;
+    open_pair(&a, l, on_io_count);
+    cr_assert_eq(loop_io_set(l, &a.io, EPOLLIN), 0);
+    cr_assert_eq(loop_io_set(l, &a.io, LOOP_HANGUP), 0);
+    cr_assert_eq(write(a.other, "x", 1), 1);
+    loop_timer_set(l, &stop, 5 * USEC_PER_MSEC);
+    cr_expect_eq(loop_run(l), 7);
+    cr_expect_eq(a.calls, 0, "called for bytes: %u", a.calls);
+    close_pair(&a);
+}
+
+Test(loop, a_half_close_behind_unwanted_bytes_is_reported_once)
+{
+    _cleanup_loop_ struct loop *l = NULL;
+    struct pair a;
+    struct loop_timer stop = {.fn = on_stop};
+
+    cr_assert_eq(loop_new(&l), 0);
+    stop.ctx = l;
+    open_pair(&a, l, on_io_count);
+    cr_assert_eq(loop_io_set(l, &a.io, EPOLLIN), 0);
+    cr_assert_eq(loop_io_set(l, &a.io, LOOP_HANGUP), 0);
+    cr_assert_eq(write(a.other, "x", 1), 1);
+    cr_assert_eq(shutdown(a.other, SHUT_WR), 0);
+    loop_timer_set(l, &stop, 5 * USEC_PER_MSEC);
+    cr_expect_eq(loop_run(l), 7);
+    cr_expect_eq(a.calls, 1, "calls: %u", a.calls);
+    cr_expect(a.events == EPOLLRDHUP, "events: %x", a.events);
+    close_pair(&a);
+}
+
+static void on_io_want_bytes(struct loop_io *io, uint32_t events)
+{
+    struct pair *p = io->ctx;
+
+    p->calls++;
+    p->events |= events;
+    loop_io_stop(p->loop, io);
+    loop_exit(p->loop, 9);
+}
+
+static void on_want(struct loop_timer *t)
+{
+    struct pair *p = t->ctx;
+
+    cr_assert_eq(loop_io_set(p->loop, &p->io, EPOLLIN), 0);
+}
+
+Test(loop, bytes_that_waited_come_when_they_are_wanted)
+{
+    _cleanup_loop_ struct loop *l = NULL;
+    struct pair a;
+    struct loop_timer want = {.fn = on_want, .ctx = &a};
+
+    cr_assert_eq(loop_new(&l), 0);
+    open_pair(&a, l, on_io_want_bytes);
+    cr_assert_eq(loop_io_set(l, &a.io, EPOLLIN), 0);
+    cr_assert_eq(loop_io_set(l, &a.io, LOOP_HANGUP), 0);
+    cr_assert_eq(write(a.other, "x", 1), 1);
+    loop_timer_set(l, &want, 5 * USEC_PER_MSEC);
+    cr_expect_eq(loop_run(l), 9);
+    cr_expect_eq(a.calls, 1);
+    cr_expect(a.events & EPOLLIN, "events: %x", a.events);
+    close_pair(&a);
+}
