@@ -16,6 +16,7 @@
 #include "proxy/healthcheck.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
+#include "proxy/pool.h"
 #include "proxy/preflight.h"
 #include "proxy/proxy.h"
 #include "proxy/recorder.h"
@@ -173,6 +174,8 @@ static int start(struct program *g, struct err *e)
         return r;
     r = loop_new(&p->loop);
     if (r >= 0)
+        r = pool_new(p->loop, &p->pool);
+    if (r >= 0)
         r = registry_new(p->policy, p->names, &p->registry);
     if (r >= 0)
         r = watch_signals(g);
@@ -215,6 +218,7 @@ static void stop(struct program *g)
     p->recorder = recorder_free(p->recorder);
     p->registry = registry_free(p->registry);
     p->names = names_free(p->names);
+    p->pool = pool_free(p->pool);
     p->loop = loop_free(p->loop);
     (void)fd_close(g->signals.fd);
     (void)fd_close(g->output);

@@ -39,6 +39,7 @@ struct proxy {
     struct names *names;
     struct registry *registry;
     struct link *link;
+    struct pool *pool;         /* of connections to the engine */
     struct control *control;   /* NULL: alone, a sidecar */
     struct recorder *recorder; /* alone: where the records go */
     struct listener *listeners;

@@ -1,5 +1,7 @@
 /* upstream.c: see upstream.h. Must not forward a byte that http1_write_request() or the caller's rendered
- * body did not produce, and must not reuse a connection. */
+ * body did not produce. A connection is used again only when it has carried nothing but GET and HEAD and the
+ * last answer, a success, ended where a strict parser saw its end; never after a tunnel, an upload, an error
+ * or an answer that was not read to its end. */
 #include "proxy/upstream.h"
 
 #include <errno.h>
@@ -7,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "proxy/pool.h"
 
 #define CONNECT_RETRY_US (20 * USEC_PER_MSEC)
 #define HEAD_BUFFER (HTTP1_HEAD_LIMIT + PROXY_SCRATCH)
@@ -16,7 +19,7 @@ enum upstream_state { UP_CONNECT, UP_HEAD, UP_BODY, UP_GONE };
 
 struct upstream {
     struct proxy *proxy;
-    struct loop_io io;
+    struct wire *wire; /* NULL while there is no connection */
     struct loop_timer timer;
     struct loop_garbage garbage;
     enum upstream_state state;
@@ -26,6 +29,9 @@ struct upstream {
     struct buf out; /* what is still to be sent */
     size_t out_off;
     bool chunked_out, body_open, paused, stream;
+    bool reusable; /* the connection may carry another request after this one */
+    bool reused;   /* ... and has carried one before; until the first byte of the answer */
+    int error;     /* of the start, reported from the loop */
     uint64_t timeout_us, connect_deadline_us;
 
     enum http1_method method;
@@ -42,7 +48,6 @@ static void upstream_destroy(void *p)
 {
     struct upstream *u = p;
 
-    (void)fd_close(u->io.fd);
     buf_reset(&u->out);
     buf_reset(&u->in);
     buf_reset(&u->collected);
@@ -55,9 +60,9 @@ void upstream_close(struct upstream *u)
     if (!u || u->state == UP_GONE)
         return;
     u->state = UP_GONE;
-    loop_io_stop(u->proxy->loop, &u->io);
     loop_timer_cancel(u->proxy->loop, &u->timer);
-    u->io.fd = fd_close(u->io.fd);
+    wire_close(u->proxy->loop, u->wire);
+    u->wire = NULL;
     /* A caller further up the stack may still hold the head that it was given. */
     loop_reap(u->proxy->loop, &u->garbage, upstream_destroy, u);
 }
@@ -81,7 +86,7 @@ static void upstream_update(struct upstream *u)
         ev |= EPOLLOUT;
     if (!u->paused)
         ev |= EPOLLIN;
-    r = loop_io_set(u->proxy->loop, &u->io, ev);
+    r = loop_io_set(u->proxy->loop, &u->wire->io, ev);
     if (r < 0)
         upstream_fail(u, r);
 }
@@ -150,6 +155,18 @@ void upstream_collect(struct upstream *u, size_t limit, upstream_fetch_fn fn, vo
 }
 
 /* ---- reading */
+
+/* The answer is complete. `clean`: nothing came behind its last byte. */
+static void upstream_end(struct upstream *u, bool clean)
+{
+    bool success = u->res.status >= 200 && u->res.status < 400;
+
+    if (clean && success && u->reusable && u->res.keep_alive && u->out_off == u->out.len)
+        pool_give(u->proxy->pool, TAKE_PTR(u->wire));
+    upstream_close(u);
+    u->ops->end(u->ctx, u);
+}
+
 static void upstream_feed(struct upstream *u, const char *data, size_t len)
 {
     while (len > 0 && !u->body.done) {
@@ -167,10 +184,8 @@ static void upstream_feed(struct upstream *u, const char *data, size_t len)
         data += n;
         len -= (size_t)n;
     }
-    if (u->body.done) {
-        upstream_close(u);
-        u->ops->end(u->ctx, u);
-    }
+    if (u->body.done)
+        upstream_end(u, len == 0);
 }
 
 static void upstream_got_head(struct upstream *u, size_t head_len)
@@ -223,24 +238,45 @@ static void upstream_read_head(struct upstream *u, const char *data, size_t len)
     upstream_got_head(u, (size_t)n);
 }
 
+static void upstream_connect(struct upstream *u);
+
+/* The engine closed a connection that had been waiting, as our request went out: nothing was answered, and a
+ * GET or HEAD may be sent twice. */
+static void upstream_again(struct upstream *u)
+{
+    u->reused = false;
+    wire_close(u->proxy->loop, u->wire);
+    u->wire = NULL;
+    u->out_off = 0;
+    u->state = UP_CONNECT;
+    upstream_connect(u);
+}
+
+/* The end of what the engine sends, expected or not. */
+static void upstream_eof(struct upstream *u, bool orderly)
+{
+    if (u->reused)
+        upstream_again(u);
+    else if (orderly && u->state == UP_BODY && http1_body_eof(&u->body) >= 0)
+        upstream_end(u, false);
+    else
+        upstream_fail(u, -EPIPE);
+}
+
 static void upstream_read(struct upstream *u)
 {
-    ssize_t n = recv(u->io.fd, u->proxy->scratch, sizeof(u->proxy->scratch), 0);
+    ssize_t n = recv(u->wire->io.fd, u->proxy->scratch, sizeof(u->proxy->scratch), 0);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            upstream_fail(u, -EPIPE);
+            upstream_eof(u, false);
         return;
     }
     if (n == 0) {
-        if (u->state == UP_BODY && http1_body_eof(&u->body) >= 0) {
-            upstream_close(u);
-            u->ops->end(u->ctx, u);
-        } else {
-            upstream_fail(u, -EPIPE);
-        }
+        upstream_eof(u, true);
         return;
     }
+    u->reused = false;
     upstream_progress(u);
     if (u->state == UP_HEAD)
         upstream_read_head(u, u->proxy->scratch, (size_t)n);
@@ -252,7 +288,7 @@ static void upstream_read(struct upstream *u)
 static void upstream_flush(struct upstream *u)
 {
     while (u->out_off < u->out.len) {
-        ssize_t n = send(u->io.fd, u->out.data + u->out_off, u->out.len - u->out_off, MSG_NOSIGNAL);
+        ssize_t n = send(u->wire->io.fd, u->out.data + u->out_off, u->out.len - u->out_off, MSG_NOSIGNAL);
 
         if (n < 0) {
             if (errno == EAGAIN || errno == EINTR)
@@ -264,7 +300,7 @@ static void upstream_flush(struct upstream *u)
         u->out_off += (size_t)n;
         upstream_progress(u);
     }
-    if (u->out.len > 0) {
+    if (u->out.len > 0 && !u->reused) { /* what may have to be sent again is kept */
         buf_reset(&u->out);
         u->out_off = 0;
         if (u->body_open && u->ops->drained)
@@ -303,8 +339,8 @@ int upstream_detach(struct upstream *u, struct buf *ret_rest)
 {
     int fd;
 
-    loop_io_stop(u->proxy->loop, &u->io);
-    fd = TAKE_FD(u->io.fd);
+    loop_io_stop(u->proxy->loop, &u->wire->io);
+    fd = TAKE_FD(u->wire->io.fd);
     *ret_rest = u->in;
     u->in = (struct buf){0};
     upstream_close(u);
@@ -325,30 +361,53 @@ static void upstream_io(struct loop_io *io, uint32_t events)
 }
 
 /* ---- starting */
+
+/* No callback may come from inside of upstream_start(). */
+static void upstream_fail_later(struct upstream *u, int error)
+{
+    u->error = error;
+    loop_timer_set(u->proxy->loop, &u->timer, 0);
+}
+
+static void upstream_send(struct upstream *u)
+{
+    int r;
+
+    u->wire->io.fn = upstream_io;
+    u->wire->io.ctx = u;
+    u->state = UP_HEAD;
+    upstream_progress(u);
+    if (!u->body_open) /* `drained` comes from the loop */
+        upstream_flush(u);
+    r = loop_io_set(
+        u->proxy->loop, &u->wire->io, EPOLLIN | (u->out_off < u->out.len ? (uint32_t)EPOLLOUT : 0));
+    if (r < 0)
+        upstream_fail_later(u, r);
+}
+
 static void upstream_connect(struct upstream *u)
 {
-    int fd = fd_connect_unix(u->proxy->engine_socket, SOCK_STREAM);
+    int fd = fd_connect_unix(u->proxy->engine_socket, SOCK_STREAM), r = fd;
 
     if (fd == -EAGAIN && loop_now(u->proxy->loop) < u->connect_deadline_us) {
         loop_timer_set(u->proxy->loop, &u->timer, CONNECT_RETRY_US);
         return;
     }
-    if (fd < 0) {
-        upstream_fail(u, fd);
-        return;
-    }
-    u->io.fd = fd;
-    u->state = UP_HEAD;
-    upstream_progress(u);
-    upstream_flush(u);
-    upstream_update(u);
+    if (fd >= 0)
+        r = wire_new(fd, &u->wire);
+    if (r < 0)
+        upstream_fail_later(u, r);
+    else
+        upstream_send(u);
 }
 
 static void upstream_timeout(struct loop_timer *t)
 {
     struct upstream *u = t->ctx;
 
-    if (u->state == UP_CONNECT)
+    if (u->error < 0)
+        upstream_fail(u, u->error);
+    else if (u->state == UP_CONNECT)
         upstream_connect(u);
     else
         upstream_fail(u, -ETIMEDOUT);
@@ -360,6 +419,9 @@ static int upstream_render(struct upstream *u, const struct upstream_request *r)
         .method = r->method, .target = r->target, .framing = HTTP1_BODY_NONE, .upgrade = r->upgrade};
     int k;
 
+    u->reusable = (r->method == HTTP1_GET || r->method == HTTP1_HEAD) && !r->body && !r->upgrade && !r->tar &&
+                  !r->stream;
+    head.keep_alive = u->reusable;
     if (r->tar) {
         u->chunked_out = r->tar_length == UINT64_MAX;
         u->body_open = true;
@@ -386,7 +448,6 @@ int upstream_start(struct proxy *p, const struct upstream_request *r, const stru
     if (!u)
         return -ENOMEM;
     u->proxy = p;
-    u->io = (struct loop_io){.fd = -EBADF, .fn = upstream_io, .ctx = u};
     u->timer = (struct loop_timer){.fn = upstream_timeout, .ctx = u};
     u->state = UP_CONNECT;
     u->ops = ops;
@@ -402,9 +463,14 @@ int upstream_start(struct proxy *p, const struct upstream_request *r, const stru
         upstream_destroy(u);
         return k;
     }
-    /* Connecting waits for the next round, so that no callback runs before the caller has stored *ret. */
-    loop_timer_set(p->loop, &u->timer, 0);
     *ret = u;
+    if (u->reusable)
+        u->wire = pool_take(p->pool);
+    u->reused = u->wire != NULL;
+    if (u->reused)
+        upstream_send(u);
+    else
+        upstream_connect(u);
     return 0;
 }
 

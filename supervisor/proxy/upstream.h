@@ -1,5 +1,6 @@
-/* upstream.h: one request to the engine on a connection of its own. Writes what it is given, parses the
- * answer strictly, hands out decoded body bytes. Knows nothing of clients. */
+/* upstream.h: one request to the engine. A plain GET or HEAD may take a connection that waits in the pool;
+ * everything else gets one of its own. Writes what it is given, parses the answer strictly, hands out decoded
+ * body bytes. Knows nothing of clients. */
 #pragma once
 
 #include "base/buf.h"

@@ -290,7 +290,7 @@ def test_every_request_is_rewritten(proxy, relay, own):
                       headers=["X-Registry-Auth: abc", "User-Agent: evil", "Cookie: a=b"])
     assert r.status == 200
     raw = [s for s in relay.seen if b"/json HTTP/1.1" in s][-1]
-    assert raw == b"GET /v1.41/containers/%s/json HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n" % own.encode()
+    assert raw == b"GET /v1.41/containers/%s/json HTTP/1.1\r\nHost: docker\r\n\r\n" % own.encode()
 
 
 def test_create_mismatch_is_removed(proxy, relay, engine, image):

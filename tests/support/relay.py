@@ -1,8 +1,9 @@
 """relay.py: a recording relay between the proxy and the engine: the witness of what the engine was asked.
 
-Every connection is copied byte for byte in both directions, half-closes included. Each request head that the proxy wrote
-is kept (one connection carries one request: the proxy says Connection: close or upgrades). Must not change a byte,
-except where a test asks for a fault."""
+Every connection is copied byte for byte in both directions, half-closes included. Each request that the proxy wrote is
+kept, in the order in which they came. Only GET and HEAD may have another request behind them on their connection, and
+they end with their head: whatever comes after one is kept as a request of its own, so that a byte too many shows. Must
+not change a byte, except where a test asks for a fault."""
 
 import os
 import grp
@@ -14,7 +15,7 @@ class Relay:
     def __init__(self, path, engine_sock):
         self.path, self.engine_sock = path, engine_sock
         self.lock = threading.Lock()
-        self.seen = []  # bytes of each connection, as the proxy wrote them
+        self.seen = []  # bytes of each request, as the proxy wrote them
         self.answer = None  # a test's function(request bytes) -> bytes to answer instead, or None
         self.listener = None
         self.live = set()
@@ -57,17 +58,12 @@ class Relay:
             threading.Thread(target=self.serve, args=(c,), daemon=True).start()
 
     def serve(self, c):
-        with self.lock:
-            index = len(self.seen)
-            self.seen.append(b"")
+        at = [None]  # the index of the request that is on its way on this connection
         first = c.recv(65536)
-        self.record(index, first)
-        if self.answer:
-            canned = self.answer(first)
-            if canned is not None:
-                c.sendall(canned)
-                c.close()
-                return
+        self.record(at, first)
+        if self.lie(c, first):
+            c.close()
+            return
         e = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             e.connect(self.engine_sock)
@@ -79,18 +75,37 @@ class Relay:
             self.live |= {c, e}
         back = threading.Thread(target=self.copy, args=(e, c, None), daemon=True)
         back.start()
-        self.copy(c, e, index)
+        self.copy(c, e, at)
         back.join()
         with self.lock:
             self.live -= {c, e}
         c.close()
         e.close()
 
-    def record(self, index, data):
-        with self.lock:
-            self.seen[index] += data
+    def lie(self, c, request):
+        canned = self.answer(request) if self.answer and request else None
+        if canned is None:
+            return False
+        try:
+            c.sendall(canned)
+        except OSError:  # the proxy did not wait for it
+            pass
+        return True
 
-    def copy(self, a, b, index):
+    def record(self, at, data):
+        with self.lock:
+            while data:
+                if at[0] is None:
+                    at[0] = len(self.seen)
+                    self.seen.append(b"")
+                raw, data = self.seen[at[0]] + data, b""
+                head, end, rest = raw.partition(b"\r\n\r\n")
+                if end and head.startswith((b"GET ", b"HEAD ")):
+                    self.seen[at[0]], at[0], data = head + end, None, rest
+                else:
+                    self.seen[at[0]] = raw
+
+    def copy(self, a, b, at):
         while True:
             try:
                 d = a.recv(65536)
@@ -98,8 +113,11 @@ class Relay:
                 d = b""
             if not d:
                 break
-            if index is not None:
-                self.record(index, d)
+            if at is not None:
+                new = at[0] is None
+                self.record(at, d)
+                if new and self.lie(a, d):
+                    break
             try:
                 b.sendall(d)
             except OSError:
@@ -111,7 +129,7 @@ class Relay:
 
     # ---- what a test asks
     def requests(self, lists=False):
-        """(method, target, body) of every connection so far, the proxy's own look at the engine left out: the version,
+        """(method, target, body) of every request so far, the proxy's own look at the engine left out: the version,
         the event stream and (unless `lists`: a client's list looks the same) the container list."""
         with self.lock:
             seen = list(self.seen)
@@ -127,7 +145,7 @@ class Relay:
 
     def forget(self):
         with self.lock:
-            self.seen = [b"GET /version HTTP/1.1"] * len(self.seen)
+            self.seen = [b"FORGOTTEN /version HTTP/1.1\r\n\r\n"] * len(self.seen)
 
     def targets(self):
         return [m + " " + t for m, t, _ in self.requests()]
