@@ -256,69 +256,6 @@ bool proxy_child_is_current(const struct proxy_child *p)
     return p->now && proxy_child_policy(p, &text, hash) >= 0 && strcmp(hash, p->now->policy) == 0;
 }
 
-/* ---------------------------------------------------------------- pid file */
-
-/* Field 22 of /proc/PID/stat (proc(5)): tells a process from a later one with the same pid. */
-static int start_time(pid_t pid, uint64_t *ret)
-{
-    _cleanup_free_ char *text = NULL;
-    char path[64], *s, *save = NULL;
-    int r;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    r = fd_read_file(path, 4096, &text, NULL);
-    if (r < 0)
-        return r;
-    s = strrchr(text, ')'); /* the name may hold blanks and parentheses */
-    if (!s || !(s = strtok_r(s + 1, " ", &save)))
-        return -EINVAL;
-    for (int field = 3; field < 22 && s; field++)
-        s = strtok_r(NULL, " ", &save);
-    return s ? str_parse_u64(s, UINT64_MAX, ret) : -EINVAL;
-}
-
-static int pidfile_path(const struct proxy_child *p, char *out, size_t n)
-{
-    int len = snprintf(
-        out, n, "%s/.supervisor/proxy/%s.pid", p->tenant->manager->config->runtime_dir, p->tenant->slug);
-    return len < 0 || (size_t)len >= n ? -ENAMETOOLONG : 0;
-}
-
-static void pidfile_write(const struct proxy_child *p, pid_t pid)
-{
-    char path[PATH_MAX], text[64];
-    uint64_t start;
-    int n;
-
-    if (pidfile_path(p, path, sizeof(path)) < 0 || start_time(pid, &start) < 0)
-        return;
-    n = snprintf(text, sizeof(text), "%d %llu\n", (int)pid, (unsigned long long)start);
-    if (fd_write_atomic(path, text, (size_t)n, 0600) < 0)
-        log_warning("%s: cannot be written; a hung proxy would not be found after a crash", path);
-}
-
-void proxy_pidfile_kill(const struct proxy_child *p)
-{
-    _cleanup_free_ char *text = NULL;
-    _cleanup_close_ int pidfd = -EBADF;
-    uint64_t pid, want, have;
-    char path[PATH_MAX], *blank;
-
-    if (pidfile_path(p, path, sizeof(path)) < 0 || fd_read_file(path, 128, &text, NULL) < 0)
-        return;
-    (void)unlink(path);
-    blank = strchr(text, ' ');
-    if (!blank)
-        return;
-    *blank++ = '\0';
-    blank[strcspn(blank, "\n")] = '\0';
-    if (str_parse_u64(text, INT32_MAX, &pid) < 0 || str_parse_u64(blank, UINT64_MAX, &want) < 0 || pid <= 1)
-        return;
-    pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-    if (pidfd >= 0 && start_time((pid_t)pid, &have) >= 0 && have == want)
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-}
-
 /* ---------------------------------------------------------------- launch */
 
 struct launch {
@@ -478,7 +415,7 @@ int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
     proxy_process_retire(p, drain);
     p->now = proc;
     p->launches++;
-    pidfile_write(p, proc->pid);
+    proxy_pidfile_write(p, proc->pid);
     r = proxy_process_watch(proc, e);
     if (r < 0)
         proxy_process_retire(p, false);

@@ -40,6 +40,8 @@ struct proxy_child {
 
 int proxy_child_policy(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE]);
 int proxy_child_fresh(struct proxy_child *p, struct err *e);
+/* Writes the pid file; without it a hung proxy would not be found, which is only told. */
+void proxy_pidfile_write(const struct proxy_child *p, pid_t pid);
 /* Ends the process that the pid file names, if it is still that one. */
 void proxy_pidfile_kill(const struct proxy_child *p);
 
