@@ -101,8 +101,8 @@ struct tenant {
     /* as last told to people */
     enum rec_level level;
     bool quarantined, paused, held, flapping;
-    bool quarantine_kept;   /* as it is in the store */
-    uint64_t hold_until_us; /* monotonic */
+    bool quarantine_kept;                   /* as it is in the store */
+    uint64_t pause_until_us, held_until_us; /* monotonic; 0: not; as they are in the store */
 };
 
 struct manager {

@@ -96,7 +96,7 @@ static void publish_tenant(struct tenant *t, uint64_t now)
     struct manager *m = t->manager;
     struct rec_tenant_view v;
     struct err e = {0};
-    int64_t until = 0;
+    int64_t real = realtime_now();
 
     publish_component(&t->proxy, now);
     publish_component(&t->gateway, now);
@@ -106,15 +106,19 @@ static void publish_tenant(struct tenant *t, uint64_t now)
             "%s -> %s", rec_level_to_string(t->level), rec_level_to_string(v.level));
     if (v.quarantine_kept != t->quarantine_kept)
         manager_store_result(m,
-            store_set_quarantine(m->store, t->slug,
-                v.quarantine_kept ? realtime_now() - (int64_t)(now - v.quarantine_since_us) : 0, &e),
+            store_set_quarantine(
+                m->store, t->slug, v.quarantine_kept ? real - (int64_t)(now - v.quarantine_since_us) : 0, &e),
             &e);
-    if (v.paused || v.held)
-        until = realtime_now() + (int64_t)(v.hold_until_us - now);
-    if (v.paused != t->paused || (v.paused && v.hold_until_us != t->hold_until_us))
-        manager_store_result(m, store_set_hold(m->store, t->slug, "pause", v.paused ? until : 0, &e), &e);
-    if (v.held != t->held || (v.held && !v.paused && v.hold_until_us != t->hold_until_us))
-        manager_store_result(m, store_set_hold(m->store, t->slug, "hold", v.held ? until : 0, &e), &e);
+    if (v.pause_until_us != t->pause_until_us)
+        manager_store_result(m,
+            store_set_hold(
+                m->store, t->slug, "pause", v.paused ? real + (int64_t)(v.pause_until_us - now) : 0, &e),
+            &e);
+    if (v.held_until_us != t->held_until_us)
+        manager_store_result(m,
+            store_set_hold(
+                m->store, t->slug, "hold", v.held ? real + (int64_t)(v.held_until_us - now) : 0, &e),
+            &e);
     if (v.flapping && !t->flapping)
         manager_note(t, NULL, LOG_WARNING, MESSAGE_TENANT_FLAPPING, "state",
             "flapping: only hard evidence is acted upon");
@@ -123,7 +127,8 @@ static void publish_tenant(struct tenant *t, uint64_t now)
     t->quarantine_kept = v.quarantine_kept;
     t->paused = v.paused;
     t->held = v.held;
-    t->hold_until_us = v.hold_until_us;
+    t->pause_until_us = v.pause_until_us;
+    t->held_until_us = v.held_until_us;
     t->flapping = v.flapping;
 }
 

@@ -135,7 +135,8 @@ static void enter_healthy(struct step *x, struct component *c, const char *reaso
     c->half_open_us = c->kept_due_us = USEC_INFINITY;
     c->healthy_since_us = x->now_us;
     c->calm_us = USEC_INFINITY;
-    if (c->level > REC_L0 || c->bring_ups > 0 || c->bring_up_failures > 0 || c->refusals > 0)
+    if (c->level > REC_L0 || c->bring_ups > 0 || c->bring_up_failures > 0 || c->refusals > 0 ||
+        c->interruptions > 0)
         c->calm_us = time_add(x->now_us, c->t->p.deescalate_us);
     c->deadline_us = c->calm_us;
     host_canary(x, c, true);
@@ -243,6 +244,7 @@ static void backoff_ok(struct step *x, struct component *c)
     if (c->oks < c->p.rise)
         return;
     component_put_off(c);
+    c->presence = REC_RUNNING; /* nothing that is gone answers; a relist may know better */
     oks = c->oks;
     component_verifying(x, c, MAX(c->level, REC_L1), "came back by itself");
     c->oks = oks - 1;
@@ -262,6 +264,7 @@ static void quarantined_ok(struct step *x, struct component *c)
     count_ok(c);
     if (c->oks < c->p.rise)
         return;
+    c->presence = REC_RUNNING;
     oks = c->oks;
     component_verifying(x, c, REC_L3, "came back in quarantine");
     c->oks = oks - 1;
@@ -271,8 +274,10 @@ static void quarantined_ok(struct step *x, struct component *c)
 static void held_ok(struct step *x, struct component *c)
 {
     count_ok(c);
-    if (c->oks >= c->p.rise)
-        component_starting(x, c, "started by somebody during the hold");
+    if (c->oks < c->p.rise)
+        return;
+    c->presence = REC_RUNNING;
+    component_starting(x, c, "started by somebody during the hold");
 }
 
 /* ---- deadlines */
@@ -323,7 +328,7 @@ static void calm(struct step *x, struct component *c)
     } else {
         c->tries[c->level] = 0;
         c->level--;
-        c->bring_ups = c->bring_up_failures = c->refusals = 0;
+        c->bring_ups = c->bring_up_failures = c->refusals = c->interruptions = 0;
         c->calm_us = time_add(x->now_us, c->t->p.deescalate_us);
     }
     c->deadline_us = c->calm_us;

@@ -235,7 +235,7 @@ void ladder_reset(struct component *c)
     for (enum rec_level l = REC_L0; l < _REC_LEVEL_MAX; l++)
         c->tries[l] = 0;
     c->level = REC_L0;
-    c->bring_ups = c->bring_up_failures = c->refusals = 0;
+    c->bring_ups = c->bring_up_failures = c->refusals = c->interruptions = 0;
     c->kept_due_us = USEC_INFINITY;
 }
 

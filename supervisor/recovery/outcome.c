@@ -23,7 +23,7 @@ void done_ok(struct step *x, struct component *c)
 {
     if (was_taken_along(x, c, true))
         return;
-    c->refusals = 0;
+    c->refusals = c->interruptions = 0;
     c->bring_up_failures = 0;
     if (c->died) {
         c->presence = REC_STOPPED;
@@ -44,7 +44,7 @@ void done_failed(struct step *x, struct component *c)
 
     if (was_taken_along(x, c, false))
         return;
-    c->refusals = 0;
+    c->refusals = c->interruptions = 0;
     if (c->p.kind == REC_KIND_PROXY) {
         /* It may still run (a hung one that would not die): only a relaunch that was urgent stays so. */
         if (x->act.urgent)
@@ -64,7 +64,7 @@ void done_rolled_back(struct step *x, struct component *c)
 {
     if (was_taken_along(x, c, false))
         return;
-    c->refusals = 0;
+    c->refusals = c->interruptions = 0;
     c->presence = c->died ? REC_STOPPED : REC_RUNNING;
     /* Asked for by the operator and put back: the old container runs as before, nothing of it has failed. */
     if (x->act.op && !c->quarantined && !c->died)
@@ -76,7 +76,8 @@ void done_rolled_back(struct step *x, struct component *c)
 /* The same thing again, later. */
 static void again(struct step *x, struct component *c, const char *reason)
 {
-    uint64_t delay = ladder_spread(x, ladder_backoff(&c->t->p, c->refusals > 0 ? c->refusals - 1 : 0));
+    uint32_t n = MAX(c->refusals, c->interruptions);
+    uint64_t delay = ladder_spread(x, ladder_backoff(&c->t->p, n > 0 ? n - 1 : 0));
 
     if (x->act.half_open && c->p.kind == REC_KIND_CONTAINER)
         ladder_trial(x, c);
@@ -138,8 +139,8 @@ void done_gone(struct step *x, struct component *c)
     if (was_taken_along(x, c, false))
         return;
     ladder_refund(c, &x->act); /* once: for the owner and for those taken along */
-    if (c->refusals < 32)
-        c->refusals++;
+    if (c->interruptions < 32)
+        c->interruptions++;
     if (x->act.op)
         op_not_done(x, c, "the engine went away");
     else

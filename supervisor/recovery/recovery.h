@@ -230,7 +230,8 @@ struct rec_tenant_view {
     uint32_t redeploys_day;
     bool quarantined, paused, held, flapping;
     bool quarantine_kept; /* to be stored: a container is quarantined; an embedded proxy is simply launched */
-    uint64_t quarantine_since_us, hold_until_us; /* valid if the flag is set */
+    uint64_t quarantine_since_us, pause_until_us, held_until_us; /* 0 if the flag is not set */
+    uint64_t hold_until_us; /* the later of the two: until when clawsup keeps its hands off */
 };
 struct rec_host_view {
     enum rec_host_state state;

@@ -117,7 +117,8 @@ struct component {
 
     enum rec_level level;           /* highest rung used and not yet stepped down from */
     uint32_t tries[_REC_LEVEL_MAX]; /* attempts used, by rung */
-    uint32_t bring_ups, bring_up_failures, refusals;
+    uint32_t bring_ups, bring_up_failures;
+    uint32_t refusals, interruptions; /* in a row; only a refusal says something of the action itself */
     struct history restarts;
     int64_t changes[REC_CHANGES_MAX]; /* up <-> down, newest first */
     uint32_t n_changes;

@@ -79,7 +79,7 @@ void recovery_tenant_view(
     ret->redeploys_day = history_count(&t->redeploys, USEC_PER_DAY, now_us);
     ret->paused = t->pause_until_us > now_us;
     if (ret->paused)
-        ret->hold_until_us = t->pause_until_us;
+        ret->hold_until_us = ret->pause_until_us = t->pause_until_us;
     for (uint32_t i = 0; i < t->n; i++) {
         const struct component *c = t->c[i];
 
@@ -89,6 +89,7 @@ void recovery_tenant_view(
         ret->quarantine_kept = ret->quarantine_kept || (c->quarantined && c->p.kind != REC_KIND_PROXY);
         if (c->state == REC_HELD) {
             ret->held = true;
+            ret->held_until_us = MAX(ret->held_until_us, c->deadline_us);
             ret->hold_until_us = MAX(ret->hold_until_us, c->deadline_us);
         }
     }

@@ -129,7 +129,8 @@ static void saw_probe(struct world *w, struct shadow *s, const struct rec_event 
     }
     if (ev->probe.result == REC_PROBE_OK) {
         s->fails = 0;
-        s->oks++;
+        if (++s->oks >= w->p.rise && s->act.id == 0)
+            s->dead = s->down = false; /* nothing that is gone answers */
     } else if (!w->engine_down) {
         s->fails++;
     }
@@ -454,7 +455,7 @@ static bool exhausted(const struct world *w, const struct tenant *t, const struc
 {
     uint64_t newest = t->n_redeploys > 0 ? t->redeploys[t->n_redeploys - 1] : 0;
 
-    if (s->tries[l] >= attempts_of(w, l) || s->refused[l] >= 4)
+    if (s->tries[l] >= attempts_of(w, l) || s->refused[l] >= 7)
         return true;
     if (l == REC_L2 && (t->s[PROXY].quarantined || s->neighbour_ill))
         return true; /* one that is quarantined is not restarted along */

@@ -214,6 +214,7 @@ void check_after(struct world *w)
 bool check_settled(struct world *w)
 {
     struct rec_tenant_view tv;
+    struct rec_component_view v;
 
     if (!w->r)
         return false;
@@ -224,6 +225,9 @@ bool check_settled(struct world *w)
         recovery_tenant_view(w->r, t->index, core_now(w), &tv);
         if (any ? tv.quarantined : t->s[PROXY].state == REC_HEALTHY && t->s[GATEWAY].state == REC_HEALTHY)
             continue;
+        recovery_component_view(w->r, t->index, GATEWAY, core_now(w), &v);
+        world_note(w, "%s: next in %.1f s, held by %s", t->slug,
+            (double)(int64_t)(v.next_us - core_now(w)) / 1e6, v.held_by ? v.held_by : "nobody");
         (void)snprintf(w->why, sizeof(w->why), "%s (%s) has its proxy %s and its gateway %s", t->slug,
             any ? "broken" : "mended", rec_state_to_string(t->s[PROXY].state),
             rec_state_to_string(t->s[GATEWAY].state));

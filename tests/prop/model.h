@@ -105,7 +105,8 @@ struct tenant {
     bool broken[2]; /* last phase: this one stays broken */
     /* in the store */
     int64_t quarantine_since, pause_until, hold_until;
-    bool told_quarantined, told_paused, told_held;
+    bool told_quarantined;
+    uint64_t told_pause, told_hold;
 };
 
 struct row {

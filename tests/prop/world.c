@@ -100,21 +100,20 @@ void world_unwrite(struct world *w, const struct rec_action *a)
 static void publish(struct world *w, struct tenant *t)
 {
     struct rec_tenant_view v;
-    int64_t now = (int64_t)w->now, ahead;
+    int64_t now = (int64_t)w->now;
 
     recovery_tenant_view(w->r, t->index, core_now(w), &v);
     if (v.quarantine_kept != t->told_quarantined && world_write(w)) {
         t->quarantine_since = v.quarantine_kept ? now - (int64_t)(core_now(w) - v.quarantine_since_us) : 0;
         t->told_quarantined = v.quarantine_kept;
     }
-    ahead = (int64_t)(v.hold_until_us - core_now(w));
-    if (v.paused != t->told_paused && world_write(w)) {
-        t->pause_until = v.paused ? now + ahead : 0;
-        t->told_paused = v.paused;
+    if (v.pause_until_us != t->told_pause && world_write(w)) {
+        t->pause_until = v.paused ? now + (int64_t)(v.pause_until_us - core_now(w)) : 0;
+        t->told_pause = v.pause_until_us;
     }
-    if (v.held != t->told_held && world_write(w)) {
-        t->hold_until = v.held ? now + ahead : 0;
-        t->told_held = v.held;
+    if (v.held_until_us != t->told_hold && world_write(w)) {
+        t->hold_until = v.held ? now + (int64_t)(v.held_until_us - core_now(w)) : 0;
+        t->told_hold = v.held_until_us;
     }
 }
 
@@ -247,8 +246,7 @@ static void restore(struct world *w, struct tenant *t)
     if (t->hold_until > (int64_t)w->now)
         (void)recovery_restore_hold(w->r, t->index, false, (uint64_t)t->hold_until - w->now, now);
     t->told_quarantined = t->quarantine_since > 0;
-    t->told_paused = t->pause_until > 0;
-    t->told_held = t->hold_until > 0;
+    t->told_pause = t->told_hold = 0;
 }
 
 static void forget_rows(struct world *w, uint32_t tenant)

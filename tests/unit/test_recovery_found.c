@@ -128,6 +128,58 @@ Test(recovery_found, the_deadline_does_not_forget_a_good_probe)
     end(&w);
 }
 
+/* Outages of the engine say nothing of the action; with one refusal they were taken for "refused for so
+ * long". */
+Test(recovery_found, interruptions_are_no_refusals)
+{
+    struct world w;
+    uint32_t t = lone(&w);
+
+    exited(&w, t, 0);
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(w.last.type, REC_ACT_RESTART);
+        done(&w, i < 7 ? REC_DONE_ENGINE_GONE : REC_DONE_REFUSED);
+        run_to_start(&w, w.now + 10 * MINUTE);
+    }
+    cr_assert_eq(w.last.type, REC_ACT_RESTART);
+    cr_assert_eq(w.last.level, REC_L1);
+    end(&w);
+}
+
+/* Right after our own start only what is down is started; one that answers again is not down. */
+Test(recovery_found, what_answers_again_is_not_down)
+{
+    struct world w;
+    uint32_t t;
+
+    new_world(&w, 1, 30 * SEC);
+    t = add(&w, "a", false);
+    seen(&w, t, 0, REC_STOPPED);
+    done(&w, REC_DONE_ENGINE_GONE);
+    good(&w, t, 0);
+    cr_assert_eq(view(&w, t, 0).state, REC_VERIFYING);
+    bad(&w, t, 0);
+    tick(&w);
+    cr_assert_eq(view(&w, t, 0).state, REC_BACKOFF);
+    cr_assert_str_eq(view(&w, t, 0).held_by, "observing");
+    end(&w);
+}
+
+/* A pause of a day beside a hold of five minutes: what was stored for the hold was a day. */
+Test(recovery_found, a_pause_does_not_lengthen_a_hold)
+{
+    struct world w;
+    uint32_t t = lone(&w);
+
+    step(&w, (struct rec_event){.type = REC_EV_EXIT, .tenant = t, .exit = {.operator_stop = true}});
+    step(&w, (struct rec_event){
+                 .type = REC_EV_OPERATOR, .tenant = t, .op = {.op = REC_OP_PAUSE, .for_us = USEC_PER_DAY}});
+    cr_assert_eq(tenant_view(&w, t).held_until_us, T0 + 5 * MINUTE);
+    cr_assert_eq(tenant_view(&w, t).pause_until_us, T0 + USEC_PER_DAY);
+    cr_assert_eq(tenant_view(&w, t).hold_until_us, T0 + USEC_PER_DAY);
+    end(&w);
+}
+
 /* After a restart of the daemon the gateway was in quarantine because its proxy had been. */
 Test(recovery_found, a_quarantined_proxy_is_not_kept_for_the_gateway)
 {
