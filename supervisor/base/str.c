@@ -1,4 +1,4 @@
-/* str.c: see str.h. Pure: no locale (no strtod), no allocation. */
+/* str.c: see str.h. Pure: no locale (no strtod); nothing but str_set() allocates. */
 #include "base/str.h"
 
 #include <errno.h>
@@ -14,6 +14,17 @@ bool str_startswith(const char *s, const char *prefix)
 bool str_eq(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int str_set(char **at, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*at);
+    *at = copy;
+    return 0;
 }
 
 static bool is_digit(char c)

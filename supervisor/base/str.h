@@ -6,6 +6,8 @@
 
 bool str_startswith(const char *s, const char *prefix);
 bool str_eq(const char *a, const char *b); /* NULL equals NULL only */
+/* Replaces the string that `*at` owns (NULL: none yet) by a copy. -ENOMEM; `*at` stays then. */
+int str_set(char **at, const char *value) _must_check_;
 
 /* Decimal digits only; -EINVAL for anything else, -ERANGE above `max`. */
 int str_parse_u64(const char *s, uint64_t max, uint64_t *ret);

@@ -15,17 +15,6 @@
 
 /* ---------------------------------------------------------------- values */
 
-static int set_string(char **at, const char *text)
-{
-    char *copy = strdup(text);
-
-    if (!copy)
-        return -ENOMEM;
-    free(*at);
-    *at = copy;
-    return 0;
-}
-
 static int set_enum(const struct config_key *k, unsigned *at, const char *text)
 {
     for (unsigned i = 0; k->names[i]; i++)
@@ -75,7 +64,7 @@ int config_key_set(const struct config_key *k, void *at, const char *text)
 {
     switch (k->type) {
     case CONFIG_KEY_STRING:
-        return set_string(at, text);
+        return str_set(at, text);
     case CONFIG_KEY_BOOL:
         if (!str_eq(text, "true") && !str_eq(text, "false"))
             return -EINVAL;

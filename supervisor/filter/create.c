@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "filter/create_internal.h"
 #include "filter/process.h"
 
@@ -188,12 +189,12 @@ int create_set_image(struct create_model *m, const char *id)
 {
     if (!str_startswith(id, "sha256:") || !str_is_hex(id + strlen("sha256:"), 64))
         return -EINVAL;
-    return process_set(&m->image_id, id);
+    return str_set(&m->image_id, id);
 }
 
 int create_set_staged(struct create_model *m, size_t bind, const char *path)
 {
     if (bind >= m->n_binds || !str_is_clean_path(path) || strcmp(path, "/") == 0)
         return -EINVAL;
-    return process_set(&m->binds[bind].staged, path);
+    return str_set(&m->binds[bind].staged, path);
 }

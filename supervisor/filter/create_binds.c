@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "filter/create_internal.h"
 #include "filter/process.h"
 
@@ -38,13 +39,13 @@ static int bind_from_json(const json_t *o, struct create_bind *b)
         return -EBADMSG;
     b->readonly = readonly;
     b->relabel = relabel[0];
-    r = process_set(&b->source, source);
+    r = str_set(&b->source, source);
     if (r >= 0)
-        r = process_set(&b->root, root);
+        r = str_set(&b->root, root);
     if (r >= 0)
-        r = process_set(&b->target, target);
+        r = str_set(&b->target, target);
     if (r >= 0 && *staged)
-        r = process_set(&b->staged, staged);
+        r = str_set(&b->staged, staged);
     return r;
 }
 

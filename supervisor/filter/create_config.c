@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "filter/create_internal.h"
 #include "filter/process.h"
 
@@ -25,7 +26,7 @@ int create_read_image(void *ctx, const json_t *v, const struct field_at *at)
         return r;
     if (*s && !policy_allows_image(c->policy, s))
         return refusal_set(at->refusal, 403, at->rule, "image %s is not on the allowlist", s);
-    return process_set(&c->m->image, s);
+    return str_set(&c->m->image, s);
 }
 
 static bool is_alnum(char c)
@@ -57,7 +58,7 @@ static int read_dns_name(const json_t *v, size_t max, const struct field_at *at,
     if (*s && (json_string_length(v) > max || strlen(s) != json_string_length(v) || !is_dns_name(s)))
         return refusal_set(at->refusal, 400, at->rule,
             "a host name is letters, digits and '-' in parts joined by '.', at most %zu bytes", max);
-    return process_set(ret, s);
+    return str_set(ret, s);
 }
 
 int create_read_hostname(void *ctx, const json_t *v, const struct field_at *at)
@@ -102,7 +103,7 @@ int create_read_stop_signal(void *ctx, const json_t *v, const struct field_at *a
         return r;
     if (*s && !is_signal(s))
         return refusal_set(at->refusal, 400, at->rule, "%s is not a signal", s);
-    return process_set(&c->m->stop_signal, s);
+    return str_set(&c->m->stop_signal, s);
 }
 
 int create_read_stop_timeout(void *ctx, const json_t *v, const struct field_at *at)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "filter/create_internal.h"
 #include "filter/process.h"
 
@@ -88,8 +89,8 @@ int create_settle_network(struct create_ctx *c, struct refusal *refusal)
             "EndpointsConfig and NetworkMode name different networks");
     if (mode == WANT_NONE || !p->network_id)
         return 0;
-    r = process_set(&c->m->network_id, p->network_id);
+    r = str_set(&c->m->network_id, p->network_id);
     if (r >= 0)
-        r = process_set(&c->m->network_name, p->network_name ? p->network_name : p->network_id);
+        r = str_set(&c->m->network_name, p->network_name ? p->network_name : p->network_id);
     return r;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "filter/fields.h"
 #include "filter/process.h"
 
@@ -85,7 +86,7 @@ static int read_detach_keys(void *ctx, const json_t *v, const struct field_at *a
             return refusal_set(at->refusal, 400, at->rule, "DetachKeys is a list such as \"ctrl-p,ctrl-q\"");
         p += p[n] ? n + 1 : n;
     }
-    return process_set(&c->m->detach_keys, s);
+    return str_set(&c->m->detach_keys, s);
 }
 
 static const struct field exec_rows[] = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "filter/process.h"
 
 #define POLICY_VERSION 1
@@ -147,7 +148,7 @@ static int names_from_json(const json_t *v, enum policy_names *ret)
 static int text_from_json(const json_t *v, char **ret)
 {
     if (json_is_string(v))
-        return process_set(ret, json_string_value(v));
+        return str_set(ret, json_string_value(v));
     if (!json_is_null(v))
         return -EINVAL;
     free(*ret);

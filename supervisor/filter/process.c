@@ -4,20 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
+
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 #define USER_PART_MAX 64
 #define CONSOLE_MAX 10000
-
-int process_set(char **ret, const char *s)
-{
-    char *copy = strdup(s);
-
-    if (!copy)
-        return -ENOMEM;
-    free(*ret);
-    *ret = copy;
-    return 0;
-}
 
 /* A user's or group's name or number of `n` bytes. A name may not begin with '-' or '.'. */
 static bool is_user_part(const char *s, size_t n)
@@ -50,7 +41,7 @@ int process_user(const struct policy *p, const json_t *v, const struct field_at 
             return refusal_set(at->refusal, 403, at->rule, "user %s is not allowed", s);
         s = p->users.items[0];
     }
-    return process_set(ret, s);
+    return str_set(ret, s);
 }
 
 int process_workdir(const json_t *v, const struct field_at *at, char **ret)
@@ -67,7 +58,7 @@ int process_workdir(const json_t *v, const struct field_at *at, char **ret)
     for (size_t i = 0; *s && i < ARRAY_SIZE(never); i++)
         if (str_path_covers(never[i], s))
             return refusal_set(at->refusal, 403, at->rule, "WorkingDir may not be under %s", never[i]);
-    return process_set(ret, s);
+    return str_set(ret, s);
 }
 
 static const struct field_limits arg_limits = {PROCESS_ARGS_MAX, PROCESS_ITEM_BYTES, PROCESS_TOTAL_BYTES};

@@ -29,6 +29,3 @@ int process_env(const json_t *v, const struct field_at *at, json_t **ret) _must_
 /* [height, width], each 0..10000. */
 int process_console(
     const json_t *v, const struct field_at *at, unsigned *ret_height, unsigned *ret_width) _must_check_;
-
-/* Replaces *ret by a copy of `s`: 0 or -ENOMEM. */
-int process_set(char **ret, const char *s) _must_check_;

@@ -289,7 +289,7 @@ static int check_supervised(struct reader *rd, struct err *e)
 int settings_parse(int argc, char *const *argv, char *const *env, struct settings *ret, struct err *e)
 {
     struct reader rd = {.s = ret};
-    int r = settings_set_string(&ret->engine_socket, SETTINGS_DEFAULT_ENGINE);
+    int r = str_set(&ret->engine_socket, SETTINGS_DEFAULT_ENGINE);
 
     ret->log_level = LOG_INFO;
     if (r < 0 || settings_set_listen(ret, SETTINGS_DEFAULT_LISTEN) < 0)

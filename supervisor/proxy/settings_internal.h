@@ -18,7 +18,6 @@ struct settings_variable {
 extern const struct settings_variable settings_variables[];
 extern const size_t settings_variables_n;
 
-int settings_set_string(char **ret, const char *value);
 int settings_set_socket(struct settings *s, const char *value);
 int settings_set_log_level(struct settings *s, const char *value);
 /* The whole list, replacing what was there. */

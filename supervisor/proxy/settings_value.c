@@ -8,17 +8,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-int settings_set_string(char **ret, const char *value)
-{
-    char *copy = strdup(value);
-
-    if (!copy)
-        return -ENOMEM;
-    free(*ret);
-    *ret = copy;
-    return 0;
-}
-
 static int set_tenant(struct settings *s, const char *v)
 {
     if (!str_is_slug(v))
@@ -34,16 +23,15 @@ static int set_tenant(struct settings *s, const char *v)
 
 int settings_set_socket(struct settings *s, const char *v)
 {
-    return str_is_clean_path(v) && strlen(v) < sizeof(s->listen[0].address)
-               ? settings_set_string(&s->engine_socket, v)
-               : -EINVAL;
+    return str_is_clean_path(v) && strlen(v) < sizeof(s->listen[0].address) ? str_set(&s->engine_socket, v)
+                                                                            : -EINVAL;
 }
 
 static int set_gid(struct settings *s, const char *v)
 {
     uint64_t gid;
 
-    return str_parse_u64(v, UINT32_MAX - 1, &gid) < 0 ? -EINVAL : settings_set_string(&s->docker_gid, v);
+    return str_parse_u64(v, UINT32_MAX - 1, &gid) < 0 ? -EINVAL : str_set(&s->docker_gid, v);
 }
 
 static int set_names(struct settings *s, const char *v)
@@ -59,12 +47,12 @@ static int set_names(struct settings *s, const char *v)
 
 static int set_match(struct settings *s, const char *v)
 {
-    return *v ? settings_set_string(&s->policy->match_container_name, v) : -EINVAL;
+    return *v ? str_set(&s->policy->match_container_name, v) : -EINVAL;
 }
 
 static int set_gateway(struct settings *s, const char *v)
 {
-    return *v ? settings_set_string(&s->policy->gateway_name, v) : -EINVAL;
+    return *v ? str_set(&s->policy->gateway_name, v) : -EINVAL;
 }
 
 static int set_bool(bool *b, const char *v)

@@ -106,3 +106,15 @@ Test(str, distance)
     cr_expect_eq(str_distance("", "abc"), 3);
     cr_expect_eq(str_distance("same", "same"), 0);
 }
+
+Test(str, set_owns_a_copy_of_its_own)
+{
+    char value[] = "one", *at = NULL;
+
+    cr_assert_eq(str_set(&at, value), 0);
+    value[0] = 'x';
+    cr_assert_str_eq(at, "one");
+    cr_assert_eq(str_set(&at, "another"), 0); /* the first is freed: the sanitizer build would say so */
+    cr_assert_str_eq(at, "another");
+    free(at);
+}
