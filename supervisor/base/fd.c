@@ -167,30 +167,43 @@ int fd_listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid
     return TAKE_FD(fd);
 }
 
+/* How many bytes of ret->sun_path are the path that clients connect to. */
+static int listener_name(int fd, struct sockaddr_un *ret, size_t *ret_len)
+{
+    socklen_t len = sizeof(*ret);
+    size_t n, suffix = strlen(LISTEN_SUFFIX);
+
+    if (getsockname(fd, (struct sockaddr *)ret, &len) < 0)
+        return -errno;
+    if (ret->sun_family != AF_UNIX || len > sizeof(*ret))
+        return -EINVAL;
+    n = strnlen(ret->sun_path, sizeof(ret->sun_path));
+    if (n <= suffix || strncmp(ret->sun_path + n - suffix, LISTEN_SUFFIX, suffix) != 0)
+        return -EINVAL;
+    *ret_len = n - suffix;
+    return 0;
+}
+
 int fd_listener_path(int fd, char **ret)
 {
     struct sockaddr_un sa = {0};
-    socklen_t len = sizeof(sa);
-    size_t n, suffix = strlen(LISTEN_SUFFIX);
+    size_t n = 0;
+    int r = listener_name(fd, &sa, &n);
 
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-        return -errno;
-    if (sa.sun_family != AF_UNIX || len > sizeof(sa))
-        return -EINVAL;
-    n = strnlen(sa.sun_path, sizeof(sa.sun_path));
-    if (n <= suffix || strncmp(sa.sun_path + n - suffix, LISTEN_SUFFIX, suffix) != 0)
-        return -EINVAL;
-    *ret = strndup(sa.sun_path, n - suffix);
+    if (r < 0)
+        return r;
+    *ret = strndup(sa.sun_path, n);
     return *ret ? 0 : -ENOMEM;
 }
 
 bool fd_is_listener_of(int fd, const char *path)
 {
-    _cleanup_free_ char *bound = NULL;
+    struct sockaddr_un bound = {0};
+    size_t n = 0;
     int probe, type = 0;
     socklen_t len = sizeof(type);
 
-    if (fd_listener_path(fd, &bound) < 0 || strcmp(bound, path) != 0 ||
+    if (listener_name(fd, &bound, &n) < 0 || strlen(path) != n || memcmp(bound.sun_path, path, n) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
         return false;
     probe = fd_connect_unix(path, type);

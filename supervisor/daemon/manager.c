@@ -519,7 +519,7 @@ struct manager *manager_free(struct manager *m)
     m->metrics = metrics_free(m->metrics);
     m->config = config_free(m->config);
     (void)fd_close(m->lock_fd);
-    free(m->by_index);
+    tenant_index_clear(&m->by_index);
     free(m->config_path);
     free(m->proxy_program);
     (void)sd_event_unref(m->event);

@@ -20,6 +20,7 @@
 #include "daemon/metrics.h"
 #include "daemon/rate.h"
 #include "daemon/store.h"
+#include "daemon/tenant_index.h"
 
 #define PROBE_HISTORY 8
 #define MESSAGE_MAX 320
@@ -127,9 +128,8 @@ struct manager {
     bool upgrade;              /* the loop ended to make room for it */
     size_t stops_pending;      /* stop_gateways: the loop ends when they have stopped */
 
-    struct tenant *tenants;   /* hash by slug */
-    struct tenant **by_index; /* the core's indices */
-    size_t n_by_index;
+    struct tenant *tenants; /* hash by slug */
+    struct tenant_index by_index;
 
     sd_event_source *tick, *engine_timer, *relist_timer, *metrics_timer, *metrics_soon, *lag_timer,
         *watchdog_timer, *limits_timer;

@@ -335,14 +335,15 @@ static const char *image_of(const struct op *op)
 
 static void check_image(struct op *op)
 {
-    _cleanup_free_ char *ref = engine_escape(image_of(op));
+    char *ref = engine_escape(image_of(op));
 
-    if (!ref) {
-        remember_problem(op, "out of memory");
-        advance(op, SAGA_FAILED);
+    if (ref) {
+        op_call(op, on_done, "GET", NULL, OP_TIMEOUT_US, "/images/%s/json", ref);
+        free(ref);
         return;
     }
-    op_call(op, on_done, "GET", NULL, OP_TIMEOUT_US, "/images/%s/json", ref);
+    remember_problem(op, "out of memory");
+    advance(op, SAGA_FAILED);
 }
 
 static void container_call(struct op *op, const char *method, const char *id, const char *suffix)

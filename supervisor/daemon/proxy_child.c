@@ -264,11 +264,10 @@ struct launch {
     size_t n_clients;
     uid_t uid;
     gid_t gid, docker_gid;
-    char *const *argv;
 };
 
 /* In the forked child: only async-signal-safe calls until exec. */
-static _Noreturn void child_exec(const struct launch *l)
+static _Noreturn void child_exec(const struct launch *l, char *const *argv)
 {
     static char *const environment[] = {NULL}; /* nothing of ours: NOTIFY_SOCKET, proxies, credentials */
     int from[FD_CLIENTS + PROXY_LISTEN_MAX], program;
@@ -310,11 +309,12 @@ static _Noreturn void child_exec(const struct launch *l)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         _exit(73);
     /* By descriptor: the new uid need not be able to walk to the program. */
-    (void)syscall(SYS_execveat, program, "", l->argv, environment, AT_EMPTY_PATH);
+    (void)syscall(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
     _exit(74);
 }
 
-static int start_process(struct proxy_child *p, struct launch *l, struct proxy_process **ret, struct err *e)
+static int start_process(
+    struct proxy_child *p, const struct launch *l, struct proxy_process **ret, struct err *e)
 {
     struct manager *m = p->tenant->manager;
     _cleanup_free_ char *arg_engine = NULL, *arg_fds = NULL, *arg_log = NULL;
@@ -333,7 +333,6 @@ static int start_process(struct proxy_child *p, struct launch *l, struct proxy_p
         asprintf(&arg_log, "--log-level=%s", level >= LOG_ERR && level <= LOG_DEBUG ? names[level] : "info") <
             0)
         return err_set(e, -ENOMEM, "out of memory");
-    l->argv = (char *[]){m->proxy_program, supervised, arg_fds, arg_engine, arg_log, NULL};
     proc = calloc(1, sizeof(*proc));
     if (!proc)
         return err_set(e, -ENOMEM, "out of memory");
@@ -344,8 +343,11 @@ static int start_process(struct proxy_child *p, struct launch *l, struct proxy_p
         free(proc);
         return err_set(e, -errno, "fork: %m");
     }
-    if (pid == 0)
-        child_exec(l);
+    if (pid == 0) {
+        char *argv[] = {m->proxy_program, supervised, arg_fds, arg_engine, arg_log, NULL};
+
+        child_exec(l, argv);
+    }
     proc->pid = pid;
     /* Our own child: the pid cannot be re-used before we reap it. */
     proc->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

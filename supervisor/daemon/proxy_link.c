@@ -182,7 +182,7 @@ struct received {
 };
 
 /* One datagram; without `ret` descriptors are closed. 0 at end of file. */
-static ssize_t receive(int fd, char *buf, size_t n, struct received *ret)
+static ssize_t receive(int fd, void *buf, size_t n, struct received *ret)
 {
     union {
         char buf[CMSG_SPACE(sizeof(int) * (PROXY_LISTEN_MAX + 1)) + CMSG_SPACE(sizeof(struct ucred))];

@@ -167,7 +167,7 @@ static void perform(struct manager *m, const struct rec_action *a)
         observe_relist(m);
         return;
     }
-    t = a->tenant < m->n_by_index ? m->by_index[a->tenant] : NULL;
+    t = tenant_index_get(&m->by_index, a->tenant);
     if (!t)
         return;
     c = tenant_component(t, a->component);
@@ -243,8 +243,10 @@ void manager_event(struct manager *m, struct rec_event *ev)
     if (is_host_wide(ev->type)) {
         HASH_ITER(hh, m->tenants, t, next)
         publish_tenant(t, now);
-    } else if (ev->tenant < m->n_by_index && m->by_index[ev->tenant]) {
-        publish_tenant(m->by_index[ev->tenant], now);
+    } else {
+        t = tenant_index_get(&m->by_index, ev->tenant);
+        if (t)
+            publish_tenant(t, now);
     }
     for (size_t i = 0; i < out.n; i++)
         perform(m, &out.a[i]);

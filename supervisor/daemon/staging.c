@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,7 +111,7 @@ static int make_target(const struct policy *p, const char *dir, mode_t kind, cha
         char *path = NULL;
         int r;
 
-        if (asprintf(&path, "%s/%llu", dir, (unsigned long long)(number + i)) < 0)
+        if (asprintf(&path, "%s/%" PRIu64, dir, number + i) < 0)
             return -ENOMEM;
         r = make_node(path, kind);
         if (r >= 0) {
@@ -125,8 +126,7 @@ static int make_target(const struct policy *p, const char *dir, mode_t kind, cha
 }
 
 /* The same for a given path, after a reboot. 1: the source is mounted there already. */
-static int reuse_target(
-    const struct policy *p, const char *dir, const char *at, const struct stat *source, char **ret)
+static int reuse_target(const struct policy *p, const char *dir, const char *at, const struct stat *source)
 {
     struct statx sx;
     struct stat st;
@@ -145,11 +145,6 @@ static int reuse_target(
             r = (st.st_mode & S_IFMT) == (source->st_mode & S_IFMT) ? 0 : -EEXIST;
         else if (st.st_dev != source->st_dev || st.st_ino != source->st_ino)
             r = -EEXIST;
-    }
-    if (r >= 0) {
-        *ret = strdup(at);
-        if (!*ret)
-            return -ENOMEM;
     }
     return r;
 }
@@ -176,9 +171,12 @@ int staging_add(const struct config *c, const struct config_tenant *t, const cha
     r = staging_dir(c, t->slug, &dir);
     if (r >= 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
         r = -errno;
-    if (r >= 0)
-        r = at ? reuse_target(t->policy, dir, at, &st, &path)
-               : make_target(t->policy, dir, st.st_mode, &path);
+    if (r >= 0 && at) {
+        path = strdup(at);
+        r = path ? reuse_target(t->policy, dir, path, &st) : -ENOMEM;
+    } else if (r >= 0) {
+        r = make_target(t->policy, dir, st.st_mode, &path);
+    }
     if (r < 0)
         return err_set(e, r, "staging directory: %s", strerror(-r));
     if (r > 0) {

@@ -247,7 +247,7 @@ static json_t *host_json(struct manager *m, uint64_t now, int64_t real)
         time_json(m->started_realtime_us), "engine", "up", (int)m->engine_up, "version",
         text_json(engine_server_version(m->engine)), "api_version", text_json(engine_api_version(m->engine)),
         "observing", (int)h.observing, "actions_in_flight",
-        (json_int_t)(h.restarts_in_flight + h.redeploys_in_flight), "limits_level",
+        (json_int_t)h.restarts_in_flight + h.redeploys_in_flight, "limits_level",
         limits_level_to_string(m->host->level), "state_store", m->store_degraded ? "degraded" : "ok",
         "config", "file", m->config_path, "loaded_at", time_json(m->config_loaded_at_us), "error",
         text_json(m->config_error));

@@ -74,22 +74,6 @@ static void bind_config(struct tenant *t, const struct config_tenant *c)
 
 /* ---------------------------------------------------------------- joining the core */
 
-static int remember_index(struct manager *m, struct tenant *t)
-{
-    if (t->index >= m->n_by_index) {
-        size_t n = MAX((size_t)t->index + 1, m->n_by_index * 2);
-        struct tenant **p = reallocarray(m->by_index, n, sizeof(*p));
-
-        if (!p)
-            return -ENOMEM;
-        memset(p + m->n_by_index, 0, (n - m->n_by_index) * sizeof(*p));
-        m->by_index = p;
-        m->n_by_index = n;
-    }
-    m->by_index[t->index] = t;
-    return 0;
-}
-
 struct restore {
     struct tenant *t;
     int64_t now;
@@ -155,7 +139,7 @@ static int join_core(struct tenant *t, struct err *e)
         r = recovery_add_component(m->recovery, t->index, &g, &t->gateway.index);
     }
     if (r >= 0)
-        r = remember_index(m, t);
+        r = tenant_index_set(&m->by_index, t->index, t);
     if (r < 0)
         return err_set(e, r, "tenant %s: %s", t->slug, strerror(-r));
     restore(t);
@@ -372,8 +356,7 @@ void tenant_remove(struct tenant *t, bool stop)
         limits_driver_forget(t);
     slice_call_cancel(t->slice_call);
     (void)recovery_remove_tenant(m->recovery, t->index);
-    if (t->index < m->n_by_index)
-        m->by_index[t->index] = NULL;
+    (void)tenant_index_set(&m->by_index, t->index, NULL);
     metrics_remove_tenant(m->metrics, t->slug);
     HASH_DELETE(hh, m->tenants, t);
     free(t);

@@ -311,7 +311,7 @@ static int after_success(struct slice_call *c, sd_bus_message *m)
     if (strlen(job) >= sizeof(c->job))
         return -EBADMSG;
     (void)snprintf(c->job, sizeof(c->job), "%s", job);
-    return c->step; /* stays here until JobRemoved */
+    return (int)c->step; /* stays here until JobRemoved */
 }
 
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
