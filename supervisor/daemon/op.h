@@ -18,6 +18,12 @@ struct op {
     void (*after)(struct op *op); /* continuation of the timer */
     bool keep_on_engine_loss;     /* the saga sees every answer itself */
 
+    /* op_guard.c */
+    char start_id[65];
+    void (*started)(struct op *op, const struct engine_answer *a);
+    void (*tampered)(struct op *op, const char *why);
+    bool guarded; /* a restart is a stop, a look and a start */
+
     /* redeploy */
     struct saga saga;
     struct saga_facts facts; /* of one that is picked up again */
@@ -67,6 +73,17 @@ const char *op_inspect_problem(const struct engine_answer *a);
 uint64_t op_stop_deadline(const struct op *op);
 /* The tenant's gateway may be created under this cgroup. */
 const char *op_cgroup_parent(const struct op *op);
+
+/* op_guard.c */
+/* Starts a container that has run before, unless it has put a link in the way of its own mounts: then
+ * `tampered` goes on. */
+void op_start_container(struct op *op, const char *id,
+    void (*started)(struct op *op, const struct engine_answer *a),
+    void (*tampered)(struct op *op, const char *why));
+/* True for an inspected container whose mounts depend on directories that it can change. */
+bool op_guard_matters(const json_t *inspect);
+/* 0, or -EPERM with text. The container must be stopped. */
+int op_guard_check(const json_t *inspect, struct err *e);
 
 /* op_bringup.c */
 void op_bring_up(struct op *op);

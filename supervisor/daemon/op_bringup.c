@@ -73,9 +73,17 @@ static void on_started(struct op *op, const struct engine_answer *a)
         op_finish(op, REC_DONE_REFUSED, "start refused: %s", a->message);
 }
 
-static void start_container(struct op *op, const char *id)
+static void start_created(struct op *op, const char *id)
 {
     op_call(op, on_started, "POST", NULL, OP_TIMEOUT_US, "/containers/%s/start", id);
+}
+
+static void on_tampered(struct op *op, const char *why)
+{
+    if (op->component->mode == CONFIG_MANAGED && op->component == &op->tenant->gateway)
+        op_redeploy(op);
+    else
+        op_finish(op, REC_DONE_REFUSED, "not started: %s", why);
 }
 
 static void on_created(struct op *op, const struct engine_answer *a)
@@ -83,7 +91,7 @@ static void on_created(struct op *op, const struct engine_answer *a)
     const char *id = json_string_value(json_object_get(a->body, "Id"));
 
     if (a->status == 201 && id && str_is_hex(id, 64))
-        start_container(op, id);
+        start_created(op, id);
     else if (a->status == 404)
         op_finish(op, REC_DONE_REFUSED, "image %s is not on this host: %s", op->tenant->config->gateway.image,
             a->message);
@@ -162,7 +170,7 @@ static void on_existing(struct op *op, const struct engine_answer *a)
         op_redeploy(op); /* it is down anyway, and its spec is an old one */
         return;
     }
-    start_container(op, id);
+    op_start_container(op, id, on_started, on_tampered);
 }
 
 static void look_for_container(struct op *op)

@@ -52,6 +52,12 @@ static void on_done(struct op *op, const struct engine_answer *a)
     advance(op, r);
 }
 
+static void on_tampered(struct op *op, const char *why)
+{
+    remember_problem(op, why);
+    advance(op, SAGA_FAILED);
+}
+
 /* ---------------------------------------------------------------- single operations */
 
 static void on_old(struct op *op, const struct engine_answer *a)
@@ -389,7 +395,7 @@ static void perform(struct op *op)
         stop(op, op->old_id);
         break;
     case SAGA_OP_START_NEW:
-        op_call(op, on_new_started, "POST", NULL, OP_TIMEOUT_US, "/containers/%s/start", op->new_id);
+        op_start_container(op, op->new_id, on_new_started, on_tampered);
         break;
     case SAGA_OP_VERIFY:
         verify_poll(op);
@@ -410,7 +416,7 @@ static void perform(struct op *op)
         rename_to(op, op->old_id, "");
         break;
     case SAGA_OP_START_OLD:
-        container_call(op, "POST", op->old_id, "/start");
+        op_start_container(op, op->old_id, on_done, on_tampered);
         break;
     case SAGA_OP_NONE:
     case _SAGA_OP_MAX:

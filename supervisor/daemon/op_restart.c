@@ -14,16 +14,39 @@
 
 static void on_restarted(struct op *op, const struct engine_answer *a)
 {
-    if (a->status == 204)
+    if (a->status == 204 || a->status == 304)
         op_finish(op, REC_DONE_OK, "restarted");
     else
         op_finish(op, REC_DONE_FAILED, "restart failed: %s", a->message);
 }
 
+static void on_tampered(struct op *op, const char *why)
+{
+    if (op->component->mode == CONFIG_MANAGED && op->component == &op->tenant->gateway)
+        op_redeploy(op);
+    else
+        op_finish(op, REC_DONE_FAILED, "not started again: %s", why);
+}
+
+static void on_stopped(struct op *op, const struct engine_answer *a)
+{
+    if (a->status == 204 || a->status == 304)
+        op_start_container(op, op->old_id, on_restarted, on_tampered);
+    else
+        op_finish(op, REC_DONE_FAILED, "stop failed: %s", a->message);
+}
+
 static void restart_now(struct op *op)
 {
-    op_call(op, on_restarted, "POST", NULL, op_stop_deadline(op), "/containers/%s/restart?t=%u", op->old_id,
-        (unsigned)(op->tenant->config->gateway.stop_timeout_us / USEC_PER_SEC));
+    unsigned t = (unsigned)(op->tenant->config->gateway.stop_timeout_us / USEC_PER_SEC);
+
+    if (op->guarded) {
+        op_call(
+            op, on_stopped, "POST", NULL, op_stop_deadline(op), "/containers/%s/stop?t=%u", op->old_id, t);
+        return;
+    }
+    op_call(
+        op, on_restarted, "POST", NULL, op_stop_deadline(op), "/containers/%s/restart?t=%u", op->old_id, t);
 }
 
 static void on_unpaused(struct op *op, const struct engine_answer *a)
@@ -48,6 +71,7 @@ static void on_inspected(struct op *op, const struct engine_answer *a)
         return;
     }
     (void)snprintf(op->old_id, sizeof(op->old_id), "%s", id);
+    op->guarded = op_guard_matters(a->body);
     /* A frozen process takes no signal, and the engine would wait for it in vain. */
     if (json_is_true(json_object_get(state, "Paused")))
         op_call(op, on_unpaused, "POST", NULL, OP_TIMEOUT_US, "/containers/%s/unpause", op->old_id);

@@ -181,3 +181,33 @@ def test_neighbours_do_not_reach_a_tcp_socket(engine, image):
                         os.path.dirname(clawtest.__file__), engine.sock],
                        capture_output=True, text=True, timeout=60, check=False)
     assert p.stdout.splitlines() == ["10.77.1.1 HTTP/1.1 200 OK", "10.77.2.1 HTTP/1.1 403 Forbidden"], p
+
+
+# ---------------------------------------------------------------- a gateway against its own mounts
+TAMPER = "cd /; p=$(dirname %(data)s); mkdir /gone; mv $p /gone/data && mkdir $p && ln -s /dev %(data)s; kill 1"
+
+
+@pytest.mark.parametrize("way", ["dies", "hangs"])
+def test_a_gateway_cannot_have_its_data_mounted_over_dev(daemon, engine, way):
+    """Root in the gateway replaces a directory above its data root's mount by a link. At its next start the runtime
+    would mount the data root over /dev, make devices in it, and open the "null" that lies there, as root."""
+    daemon.tenant("a")
+    daemon.start()
+    daemon.healthy()
+    os.symlink("/proc/sys/kernel/hostname", daemon.data("a") + "/null")
+    old = daemon.inspect("openclaw-gw-a")
+    script = TAMPER % {"data": daemon.data("a")}
+    if way == "hangs":
+        script = script.replace("; kill 1", "; kill -STOP 1; kill -STOP $(pidof httpd)")
+    engine.docker("exec", "openclaw-gw-a", "sh", "-c", script, check=False)
+    if way == "hangs":
+        daemon.clawsup("restart", "a")
+
+    def made_anew():
+        now = engine.docker("inspect", "-f", "{{.Id}} {{.State.Running}}", "openclaw-gw-a", check=False).split()
+        return len(now) == 2 and now[0] != old["Id"] and now[1] == "true"
+
+    wait_for(made_anew, 40, daemon.log()[-3000:])
+    daemon.healthy(seconds=60)
+    assert sorted(set(os.listdir(daemon.data("a"))) & {"zero", "full", "tty", "fd", "urandom"}) == []
+    assert "a link in the way" in daemon.log()
