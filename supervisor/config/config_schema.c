@@ -39,6 +39,8 @@ static const char *const enforce_names[] = {[CONFIG_ENFORCE_STRICT] = "strict",
     [_CONFIG_ENFORCE_MAX] = NULL};
 static const char *const names_modes[] = {
     [POLICY_NAMES_SCOPED] = "scoped", [POLICY_NAMES_NAMESPACED] = "namespaced", [_POLICY_NAMES_MAX] = NULL};
+static const char *const filter_modes[] = {
+    [POLICY_FILTER_ENFORCE] = "enforce", [POLICY_FILTER_REPORT] = "report", [_POLICY_FILTER_MAX] = NULL};
 
 /* ---------------------------------------------------------------- proxy */
 
@@ -107,6 +109,11 @@ static const struct config_key proxy_keys[] = {
     {"health", GROUP(proxy_health_schema), AT(config_proxy, health), .change = CONFIG_CHANGE_HEALTH,
         .help = "Probing of the proxy."},
     {"allow", GROUP(allow_schema), .base = CONFIG_BASE_POLICY, .help = "What the tenant may do."},
+    {"filter", ENUM(filter_modes), POLICY(filter), .def = "enforce",
+        .help =
+            "enforce, or report to learn what a gateway needs: what only a switch of allow that is off by "
+            "default stands against is done all the same, and recorded as \"report\". Isolation is never "
+            "loosened."},
     {"names", ENUM(names_modes), POLICY(names), .def = "scoped",
         .help =
             "scoped: the client's container names must match match_container_name. namespaced: the client "

@@ -26,6 +26,7 @@ struct job {
     size_t body_len;
     json_t *json;
     char engine_name[NAMES_ENGINE_MAX + 1];
+    bool in_gateway;
     struct explanation *x;
 };
 
@@ -163,13 +164,13 @@ static int explain_exec_create(struct job *j)
     struct refusal refusal = {0};
     int r;
 
-    if (!j->policy->allow_exec && !j->policy->allow_gateway_exec)
+    if (!j->policy->allow_exec && !j->in_gateway)
         return deny(
             j, 403, "allow-exec", "clawsup: ", "exec is not allowed for this tenant (allow.exec is off)");
     r = exec_parse(j->policy, j->json, &m, &refusal);
     if (r < 0)
         return refuse(j, r, &refusal);
-    if (!j->policy->allow_gateway_exec)
+    if (!j->in_gateway && policy_opt_in(j->policy, j->policy->allow_gateway_exec) == POLICY_REFUSED)
         note(j, "in the gateway's own container it would be refused (allow.gateway_exec is off)");
     return exec_render(m, j->minor, &j->x->body);
 }
@@ -204,9 +205,16 @@ static int decide_gateway(struct job *j)
     if (j->match.ref_kind != ROUTE_REF_CONTAINER || !j->policy->gateway_name ||
         !str_eq(ref, j->policy->gateway_name))
         return 0;
-    if (j->match.id == ROUTE_EXEC_CREATE && !j->policy->allow_gateway_exec)
-        return deny(j, 403, "gateway-exec", "clawsup: ",
-            "exec in the gateway's own container is switched off for this tenant (allow.gateway_exec)");
+    if (j->match.id == ROUTE_EXEC_CREATE) {
+        enum policy_opt_in granted = policy_opt_in(j->policy, j->policy->allow_gateway_exec);
+
+        if (granted == POLICY_REFUSED)
+            return deny(j, 403, "gateway-exec", "clawsup: ",
+                "exec in the gateway's own container is switched off for this tenant (allow.gateway_exec)");
+        if (granted == POLICY_REPORTED)
+            route_report(&j->match, "gateway-exec", "gateway_exec");
+        j->in_gateway = true;
+    }
     if (j->match.id != ROUTE_EXEC_CREATE && j->match.id != ROUTE_CONTAINER_INSPECT)
         return deny(j, 403, "gateway",
             "clawsup: ", "this is the gateway's own container: it can be inspected, no more");
@@ -288,6 +296,15 @@ static int write_target(struct job *j)
     return r < 0 || j->x->target ? 0 : -ENOMEM;
 }
 
+static void tell_report(struct job *j)
+{
+    if (!j->match.report_rule)
+        return;
+    j->x->reported = true;
+    (void)snprintf(j->x->rule, sizeof(j->x->rule), "%s", j->match.report_rule);
+    route_switch_message(j->x->message, sizeof(j->x->message), j->match.report_switch);
+}
+
 static void job_done(struct job *j)
 {
     route_match_done(&j->match);
@@ -321,6 +338,8 @@ int explain_request(const struct policy *p, const char *request, const char *bod
         r = decide_body(&j);
     if (r == 0)
         r = write_target(&j);
+    if (r == 0)
+        tell_report(&j);
     job_done(&j);
     if (r < 0) {
         explanation_done(&x);

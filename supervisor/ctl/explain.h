@@ -13,7 +13,9 @@
 
 struct explanation {
     bool allowed;
-    int status;        /* of a refusal */
+    int status; /* of a refusal */
+    bool
+        reported; /* allowed only because the filter reports: `rule` and `message` say what would refuse it */
     char rule[64];     /* of a refusal: the one of the decision log */
     char message[704]; /* of a refusal: what the client reads */
     const char *route; /* static: "container-create"; "" when no route was found */

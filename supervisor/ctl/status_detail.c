@@ -234,10 +234,24 @@ static int probes(const struct view *v)
     return table_print(t, v->out);
 }
 
+static void requests(const struct view *v, const json_t *q)
+{
+    uint64_t reported = text_u64(q, "reported", 0), dropped = text_u64(q, "records_dropped", 0);
+    char more[64] = "", lost[64] = "";
+
+    if (reported > 0)
+        (void)snprintf(more, sizeof(more), ", %" PRIu64 " reported", reported);
+    if (dropped > 0)
+        (void)snprintf(lost, sizeof(lost), ", %" PRIu64 " records lost", dropped);
+    line(v, "requests", "%" PRIu64 " allowed%s, %" PRIu64 " denied, %" PRIu64 " errors%s",
+        text_u64(q, "allowed", 0), more, text_u64(q, "denied", 0), text_u64(q, "errors", 0), lost);
+    if (strcmp(text_of(v->tenant, "filter"), "report") == 0)
+        line(v, "filter", "reports only: opt-in switches that are off refuse nothing");
+}
+
 static void resources(const struct view *v)
 {
-    const json_t *r = json_object_get(v->tenant, "resources"),
-                 *q = json_object_get(v->tenant, "proxy_requests");
+    const json_t *r = json_object_get(v->tenant, "resources");
     const json_t *percent = json_object_get(r, "cpu_percent");
     uint64_t cpus = text_u64(r, "cpu_limit_nano", 0), used = text_u64(r, "cpu_usage_usec", UINT64_MAX);
     uint64_t pids = text_u64(r, "pids", UINT64_MAX), pids_limit = text_u64(r, "pids_limit", UINT64_MAX);
@@ -265,8 +279,7 @@ static void resources(const struct view *v)
     line(v, "pids", "%s%s%s", a, pids_limit != UINT64_MAX ? "/" : "", pids_limit != UINT64_MAX ? b : "");
     if (*text_of(r, "level"))
         line(v, "enforced", "%s", text_of(r, "level"));
-    line(v, "requests", "%" PRIu64 " allowed, %" PRIu64 " denied, %" PRIu64 " errors",
-        text_u64(q, "allowed", 0), text_u64(q, "denied", 0), text_u64(q, "errors", 0));
+    requests(v, json_object_get(v->tenant, "proxy_requests"));
 }
 
 static int events(const struct view *v)

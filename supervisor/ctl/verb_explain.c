@@ -63,8 +63,11 @@ static int print_json(const struct explanation *x, const char *request)
     j = json_pack("{s:i, s:b, s:b, s:s, s:s, s:s*, s:O*, s:O}", "v", 1, "ok", 1, "allowed", x->allowed,
         "request", request, "route", x->route, "engine_target", x->target, "engine_body", body, "notes",
         notes);
-    if (j && !x->allowed) {
+    if (j && x->reported)
+        (void)json_object_set_new(j, "reported", json_true());
+    if (j && !x->allowed)
         (void)json_object_set_new(j, "status", json_integer(x->status));
+    if (j && (!x->allowed || x->reported)) {
         (void)json_object_set_new(j, "rule", json_string(x->rule));
         (void)json_object_set_new(j, "message", json_string(x->message));
     }
@@ -86,6 +89,9 @@ static void print_text(const struct ctl *c, const struct explanation *x)
         return;
     }
     (void)printf(" by route %s\n", x->route);
+    if (x->reported)
+        (void)printf(
+            "Only because the filter reports (proxy.filter); by rule %s\n  %s\n", x->rule, x->message);
     if (x->target)
         (void)printf("The engine would be asked:\n  %s %s\n", x->method, x->target);
     if (body) {

@@ -38,6 +38,12 @@ struct probe_record {
     char detail[160];
 };
 
+/* What proxies have told. */
+struct request_counts {
+    uint64_t allowed, reported, denied, errors;
+    uint64_t dropped; /* records of decisions that got lost */
+};
+
 /* A supervised part of a tenant: its proxy or its gateway. */
 struct component {
     struct tenant *tenant;
@@ -97,7 +103,7 @@ struct tenant {
     struct slice_call *slice_call;
     uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;
     struct rate cpu_rate;
-    uint64_t requests_allowed, requests_denied, requests_errors; /* of all its proxies since our start */
+    struct request_counts requests; /* of all its proxies since our start */
 
     /* as last told to people */
     enum rec_level level;

@@ -20,7 +20,13 @@ enum metrics_proxy_reason {
     METRICS_PROXY_OPERATOR,
     _METRICS_PROXY_REASON_MAX
 };
-enum metrics_decision { METRICS_ALLOWED, METRICS_DENIED, METRICS_ERROR, _METRICS_DECISION_MAX };
+enum metrics_decision {
+    METRICS_ALLOWED,
+    METRICS_REPORTED, /* forwarded only because the filter does not enforce */
+    METRICS_DENIED,
+    METRICS_ERROR,
+    _METRICS_DECISION_MAX
+};
 enum metrics_histogram {
     METRICS_PROBE_DURATION, /* of one sample, whatever its result */
     METRICS_DETECTION,      /* from the first sign of a failure to the decision to act */
@@ -48,6 +54,7 @@ struct metrics_tenant {
     uint64_t memory_bytes, memory_limit_bytes, pids, pids_limit, disk_bytes, disk_limit_bytes;
     uint64_t oom_kills, cpu_usage_us, cpu_throttled_us;
     uint64_t requests[_METRICS_DECISION_MAX];
+    uint64_t records_dropped;
     uint64_t proxy_restarts[_METRICS_PROXY_REASON_MAX];
 };
 

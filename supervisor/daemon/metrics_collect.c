@@ -40,9 +40,11 @@ static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
         mt->cpu_throttled_us += u.cpu_throttled_us - t->throttled_seen_us;
         t->throttled_seen_us = u.cpu_throttled_us;
     }
-    mt->requests[METRICS_ALLOWED] = t->requests_allowed;
-    mt->requests[METRICS_DENIED] = t->requests_denied;
-    mt->requests[METRICS_ERROR] = t->requests_errors;
+    mt->requests[METRICS_ALLOWED] = t->requests.allowed;
+    mt->requests[METRICS_REPORTED] = t->requests.reported;
+    mt->requests[METRICS_DENIED] = t->requests.denied;
+    mt->requests[METRICS_ERROR] = t->requests.errors;
+    mt->records_dropped = t->requests.dropped;
 }
 
 void metrics_collect(struct manager *m)

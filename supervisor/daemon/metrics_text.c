@@ -44,8 +44,10 @@ static const char *const done_names[_REC_DONE_MAX] = {
     [REC_DONE_ROLLED_BACK] = "rolled_back",
     [REC_DONE_ENGINE_GONE] = "engine_gone",
 };
-static const char *const decision_names[_METRICS_DECISION_MAX] = {
-    [METRICS_ALLOWED] = "allowed", [METRICS_DENIED] = "denied", [METRICS_ERROR] = "error"};
+static const char *const decision_names[_METRICS_DECISION_MAX] = {[METRICS_ALLOWED] = "allowed",
+    [METRICS_REPORTED] = "reported",
+    [METRICS_DENIED] = "denied",
+    [METRICS_ERROR] = "error"};
 static const char *const reason_names[_METRICS_PROXY_REASON_MAX] = {
     [METRICS_PROXY_EXITED] = "exited",
     [METRICS_PROXY_UNHEALTHY] = "unhealthy",
@@ -378,6 +380,8 @@ static const struct family families[] = {
     VALUE("disk_usage_bytes", "gauge", disk_bytes, false, "Disk space of the tenant's data."),
     VALUE("disk_limit_bytes", "gauge", disk_limit_bytes, false, "Disk limit; absent: not limited."),
     ROW("proxy_requests_total", requests, "decision", decision_names, "Requests decided by the proxy."),
+    VALUE("proxy_records_dropped_total", "counter", records_dropped, false,
+        "Records of decisions that the proxy could not hand over."),
     ROW("proxy_restarts_total", proxy_restarts, "reason", reason_names, "Starts of a new embedded proxy."),
 };
 

@@ -21,8 +21,8 @@ struct proxy_process {
     sd_event_source *io, *resume;
     struct quota messages; /* what it may say; a proxy that says more is listened to later */
     struct check *exit;
-    bool retired; /* its end is expected */
-    uint64_t allowed, denied, errors;
+    bool retired;                  /* its end is expected */
+    struct request_counts counted; /* what it has told so far */
 };
 
 struct proxy_child {

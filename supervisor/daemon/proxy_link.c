@@ -52,19 +52,22 @@ static const char *get_text(const json_t *j, const char *key)
 
 /* ---------------------------------------------------------------- messages */
 
+/* Totals since that process started: what was not counted yet is added, and a total never goes back. */
+static void count(uint64_t *sum, uint64_t *seen, uint64_t now)
+{
+    *sum += now > *seen ? now - *seen : 0;
+    *seen = MAX(now, *seen);
+}
+
 static void on_stats(struct proxy_process *proc, const json_t *j)
 {
     struct tenant *t = proc->child->tenant;
-    uint64_t allowed = get_count(j, "allowed"), denied = get_count(j, "denied"),
-             errors = get_count(j, "errors");
 
-    /* Totals since that process started: what was not counted yet is added, and a total never goes back. */
-    t->requests_allowed += allowed > proc->allowed ? allowed - proc->allowed : 0;
-    t->requests_denied += denied > proc->denied ? denied - proc->denied : 0;
-    t->requests_errors += errors > proc->errors ? errors - proc->errors : 0;
-    proc->allowed = MAX(allowed, proc->allowed);
-    proc->denied = MAX(denied, proc->denied);
-    proc->errors = MAX(errors, proc->errors);
+    count(&t->requests.allowed, &proc->counted.allowed, get_count(j, "allowed"));
+    count(&t->requests.reported, &proc->counted.reported, get_count(j, "reported"));
+    count(&t->requests.denied, &proc->counted.denied, get_count(j, "denied"));
+    count(&t->requests.errors, &proc->counted.errors, get_count(j, "errors"));
+    count(&t->requests.dropped, &proc->counted.dropped, get_count(j, "dropped"));
 }
 
 /* Room for one more line about what a client did. The first after a pause says what was left out. */

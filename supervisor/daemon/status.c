@@ -218,11 +218,13 @@ static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t 
     recovery_tenant_view(m->recovery, t->index, now, &v);
     (void)store_events(m->store, t->slug, 0, detail ? EVENTS_SHOWN : 1, collect_event, events, NULL);
     n = json_array_size(events);
-    o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:[o, o], s:{s:I, s:I, s:I}}", "slug", t->slug, "state",
-        tenant_state(t, &v, now), "level", rec_level_to_string(v.level), "flapping", (int)v.flapping,
+    o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:[o, o], s:{s:I, s:I, s:I, s:I, s:I}, s:s}", "slug", t->slug,
+        "state", tenant_state(t, &v, now), "level", rec_level_to_string(v.level), "flapping", (int)v.flapping,
         "redeploys_24h", (json_int_t)v.redeploys_day, "components", component_json(&t->proxy, now, real),
-        component_json(&t->gateway, now, real), "proxy_requests", "allowed", (json_int_t)t->requests_allowed,
-        "denied", (json_int_t)t->requests_denied, "errors", (json_int_t)t->requests_errors);
+        component_json(&t->gateway, now, real), "proxy_requests", "allowed", (json_int_t)t->requests.allowed,
+        "reported", (json_int_t)t->requests.reported, "denied", (json_int_t)t->requests.denied, "errors",
+        (json_int_t)t->requests.errors, "records_dropped", (json_int_t)t->requests.dropped, "filter",
+        t->config->policy->filter == POLICY_FILTER_REPORT ? "report" : "enforce");
     if (!o)
         return NULL;
     put(o, "quarantined_since", v.quarantined ? mono_json(v.quarantine_since_us, now, real) : json_null());

@@ -12,6 +12,7 @@ const char *decision_verdict_to_string(enum decision_verdict v)
 {
     static const char *const names[_DECISION_VERDICT_MAX] = {
         [DECISION_ALLOW] = "allow",
+        [DECISION_REPORT] = "report",
         [DECISION_DENY] = "deny",
         [DECISION_ERROR] = "error",
     };
@@ -95,7 +96,8 @@ int decision_to_json(const struct decision *d, json_t **ret)
     const struct {
         const char *key, *value;
     } texts[] = {{"tenant", d->tenant}, {"peer", d->peer}, {"method", d->method}, {"route", d->route},
-        {"object", d->object_id}, {"image", d->image}, {"rule", d->rule}, {"reason", d->reason}};
+        {"path", d->path}, {"object", d->object_id}, {"image", d->image}, {"rule", d->rule},
+        {"reason", d->reason}};
     _cleanup_json_ json_t *o = json_pack("{s:s, s:I, s:s, s:I}", "type", "decision", "time_us",
         (json_int_t)d->time_us, "decision", decision_verdict_to_string(d->verdict), "latency_us",
         (json_int_t)MIN(d->latency_us, (uint64_t)INT64_MAX));

@@ -5,7 +5,13 @@
 
 #include "base/defs.h"
 
-enum decision_verdict { DECISION_ALLOW, DECISION_DENY, DECISION_ERROR, _DECISION_VERDICT_MAX };
+enum decision_verdict {
+    DECISION_ALLOW,
+    DECISION_REPORT, /* forwarded, though a switch that is off would have refused it */
+    DECISION_DENY,
+    DECISION_ERROR,
+    _DECISION_VERDICT_MAX
+};
 
 /* Borrowed strings; NULL leaves the member out. */
 struct decision {
@@ -13,11 +19,12 @@ struct decision {
     const char *tenant;
     const char *peer;      /* "uid=1000 pid=77", "127.0.0.1:5555" */
     const char *method;    /* "POST" */
-    const char *route;     /* "containers.create" */
+    const char *route;     /* "container-create"; of what no tenant may ask for the table's pattern */
+    const char *path;      /* of a request that its route refused, without the query */
     const char *object_id; /* full id of the container or exec */
     enum decision_verdict verdict;
-    const char *rule;   /* of a refusal */
-    const char *reason; /* of a refusal */
+    const char *rule;   /* of a refusal or a report */
+    const char *reason; /* of these too */
     int status;         /* what the client was answered; 0: none */
     uint64_t latency_us;
     const json_t *argv; /* array of strings: exec and create; cut at DECISION_ARGV_MAX bytes */

@@ -121,6 +121,13 @@ bool policy_allows_image(const struct policy *p, const char *ref)
     return false;
 }
 
+enum policy_opt_in policy_opt_in(const struct policy *p, bool allowed)
+{
+    if (allowed)
+        return POLICY_GRANTED;
+    return p->filter == POLICY_FILTER_REPORT ? POLICY_REPORTED : POLICY_REFUSED;
+}
+
 const char *policy_bind_root(const struct policy *p, const char *path)
 {
     const char *best = NULL;

@@ -11,6 +11,11 @@
 
 enum policy_names { POLICY_NAMES_SCOPED, POLICY_NAMES_NAMESPACED, _POLICY_NAMES_MAX };
 
+/* REPORT is for learning what a gateway needs: what only an opt-in switch stands against is forwarded and
+ * recorded as "report". It loosens nothing else: whose object it is, what a create may ask for, which routes
+ * and images exist are decided as ever. */
+enum policy_filter { POLICY_FILTER_ENFORCE, POLICY_FILTER_REPORT, _POLICY_FILTER_MAX };
+
 #define POLICY_LIST_MAX 32
 #define POLICY_PATTERN_MAX 256
 
@@ -30,6 +35,7 @@ struct policy {
     bool allow_start, allow_stop, allow_restart, allow_exec;
     bool allow_update, allow_rename, allow_archive_put, allow_export, allow_image_pull, allow_network_read;
     bool allow_gateway_exec;            /* exec in the tenant's own gateway container; default off */
+    enum policy_filter filter;          /* of the opt-in switches, those of these two lines */
     struct policy_list images;          /* allowlist of references, as the client writes them */
     struct policy_list bind_mount_from; /* clean absolute roots; the first is the workspace */
     char *gateway_name;  /* the tenant's own gateway container: inspect allowed, redacted; NULL: none */
@@ -63,6 +69,11 @@ bool policy_list_has(const struct policy_list *l, const char *s);
 bool policy_allows_image(const struct policy *p, const char *ref);
 /* The root of bind_mount_from that covers `path` (a clean path), the longest one; NULL: none. */
 const char *policy_bind_root(const struct policy *p, const char *path);
+
+/* What an opt-in switch of `p` says: allow_update and the others that are off by default, never one of the
+ * first four. */
+enum policy_opt_in { POLICY_REFUSED, POLICY_REPORTED, POLICY_GRANTED };
+enum policy_opt_in policy_opt_in(const struct policy *p, bool allowed);
 
 /* Checks every field against the others: caps > 0, clean bind roots, patterns that compile, a pattern that
  * cannot match every name. -EINVAL with the field's name and what would be valid. */

@@ -227,6 +227,8 @@ int policy_validate(const struct policy *p, struct err *e)
 
     if (p->names < 0 || p->names >= _POLICY_NAMES_MAX)
         return err_set(e, -EINVAL, "names must be \"scoped\" or \"namespaced\"");
+    if (p->filter < 0 || p->filter >= _POLICY_FILTER_MAX)
+        return err_set(e, -EINVAL, "filter must be \"enforce\" or \"report\"");
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         r = check_list(lists[i].field, lists[i].list, lists[i].max, e);
         if (r < 0)

@@ -12,7 +12,7 @@
 
 #define POLICY_VERSION 1
 
-enum kind { KIND_CHARS, KIND_TEXT, KIND_BOOL, KIND_U64, KIND_LIST, KIND_NAMES };
+enum kind { KIND_CHARS, KIND_TEXT, KIND_BOOL, KIND_U64, KIND_LIST, KIND_NAMES, KIND_FILTER };
 
 struct member {
     const char *key;
@@ -42,6 +42,7 @@ static const struct member members[] = {
     M(allow_image_pull, KIND_BOOL),
     M(allow_network_read, KIND_BOOL),
     M(allow_gateway_exec, KIND_BOOL),
+    M(filter, KIND_FILTER),
     M(images, KIND_LIST),
     M(bind_mount_from, KIND_LIST),
     M(gateway_name, KIND_TEXT),
@@ -66,6 +67,10 @@ static const struct member members[] = {
 static const char *const names_modes[_POLICY_NAMES_MAX] = {
     [POLICY_NAMES_SCOPED] = "scoped",
     [POLICY_NAMES_NAMESPACED] = "namespaced",
+};
+static const char *const filter_modes[_POLICY_FILTER_MAX] = {
+    [POLICY_FILTER_ENFORCE] = "enforce",
+    [POLICY_FILTER_REPORT] = "report",
 };
 
 static json_t *list_to_json(const struct policy_list *l)
@@ -101,6 +106,8 @@ static json_t *member_to_json(const struct policy *p, const struct member *m)
         return list_to_json(at);
     case KIND_NAMES:
         return json_string(names_modes[*(const enum policy_names *)at]);
+    case KIND_FILTER:
+        return json_string(filter_modes[*(const enum policy_filter *)at]);
     default:
         return NULL;
     }
@@ -110,7 +117,8 @@ int policy_to_json(const struct policy *p, json_t **ret)
 {
     _cleanup_json_ json_t *o = json_pack("{s:i}", "version", POLICY_VERSION);
 
-    if (!o || p->names < 0 || p->names >= _POLICY_NAMES_MAX)
+    if (!o || p->names < 0 || p->names >= _POLICY_NAMES_MAX || p->filter < 0 ||
+        p->filter >= _POLICY_FILTER_MAX)
         return o ? -EINVAL : -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(members); i++)
         if (json_object_set_new(o, members[i].key, member_to_json(p, &members[i])) < 0)
@@ -133,15 +141,14 @@ static int list_from_json(const json_t *v, struct policy_list *l)
     return 0;
 }
 
-static int names_from_json(const json_t *v, enum policy_names *ret)
+/* The index of the word in `words`. */
+static int word_from_json(const json_t *v, const char *const *words, int n)
 {
     const char *s = json_string_value(v);
 
-    for (int i = 0; s && i < _POLICY_NAMES_MAX; i++)
-        if (strcmp(s, names_modes[i]) == 0) {
-            *ret = (enum policy_names)i;
-            return 0;
-        }
+    for (int i = 0; s && i < n; i++)
+        if (strcmp(s, words[i]) == 0)
+            return i;
     return -EINVAL;
 }
 
@@ -159,6 +166,7 @@ static int text_from_json(const json_t *v, char **ret)
 static int member_from_json(const json_t *v, const struct member *m, struct policy *p)
 {
     void *at = (char *)p + m->offset;
+    int i;
 
     switch (m->kind) {
     case KIND_CHARS:
@@ -181,7 +189,15 @@ static int member_from_json(const json_t *v, const struct member *m, struct poli
     case KIND_LIST:
         return list_from_json(v, at);
     case KIND_NAMES:
-        return names_from_json(v, at);
+        i = word_from_json(v, names_modes, _POLICY_NAMES_MAX);
+        if (i >= 0)
+            *(enum policy_names *)at = (enum policy_names)i;
+        return MIN(i, 0);
+    case KIND_FILTER:
+        i = word_from_json(v, filter_modes, _POLICY_FILTER_MAX);
+        if (i >= 0)
+            *(enum policy_filter *)at = (enum policy_filter)i;
+        return MIN(i, 0);
     default:
         return -EINVAL;
     }

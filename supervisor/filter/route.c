@@ -186,40 +186,53 @@ static int check_body(const struct http1_request *req, const struct route_row *r
     return 0;
 }
 
-/* Switches of the policy, by what a row needs. */
-static bool is_granted(enum route_need need, const struct policy *p)
+/* Switches of the policy, by what a row needs. What is on by default is granted or refused; only the opt-in
+ * ones can be reported instead. */
+static enum policy_opt_in is_granted(enum route_need need, const struct policy *p)
 {
     switch (need) {
     case ROUTE_NEED_NOTHING:
-        return true;
+        return POLICY_GRANTED;
     case ROUTE_NEED_START:
-        return p->allow_start;
+        return p->allow_start ? POLICY_GRANTED : POLICY_REFUSED;
     case ROUTE_NEED_STOP:
-        return p->allow_stop;
+        return p->allow_stop ? POLICY_GRANTED : POLICY_REFUSED;
     case ROUTE_NEED_RESTART:
-        return p->allow_restart;
-    case ROUTE_NEED_EXEC:
-        return p->allow_exec || p->allow_gateway_exec;
+        return p->allow_restart ? POLICY_GRANTED : POLICY_REFUSED;
+    case ROUTE_NEED_EXEC: /* whose container it is decides which of the two switches counts */
+        return p->allow_exec || policy_opt_in(p, p->allow_gateway_exec) != POLICY_REFUSED ? POLICY_GRANTED
+                                                                                          : POLICY_REFUSED;
     case ROUTE_NEED_UPDATE:
-        return p->allow_update;
+        return policy_opt_in(p, p->allow_update);
     case ROUTE_NEED_RENAME:
-        return p->allow_rename;
+        return policy_opt_in(p, p->allow_rename);
     case ROUTE_NEED_ARCHIVE_PUT:
-        return p->allow_archive_put;
+        return policy_opt_in(p, p->allow_archive_put);
     case ROUTE_NEED_EXPORT:
-        return p->allow_export;
+        return policy_opt_in(p, p->allow_export);
     case ROUTE_NEED_IMAGE_PULL:
-        return p->allow_image_pull;
+        return policy_opt_in(p, p->allow_image_pull);
     case ROUTE_NEED_NETWORK_READ:
-        return p->allow_network_read;
+        return policy_opt_in(p, p->allow_network_read);
     case _ROUTE_NEED_MAX:
         break;
     }
-    return false;
+    return POLICY_REFUSED;
+}
+
+void route_report(struct route_match *m, const char *rule, const char *name)
+{
+    m->report_rule = rule;
+    m->report_switch = name;
+}
+
+void route_switch_message(char *out, size_t n, const char *name)
+{
+    (void)snprintf(out, n, "%s is not allowed for this tenant (allow.%s is off)", name, name);
 }
 
 static int check_switch(
-    const struct route_row *row, const struct policy *p, const char *ref, struct route_deny *deny)
+    const struct route_row *row, const struct policy *p, struct route_match *m, struct route_deny *deny)
 {
     static const struct {
         const char *rule, *what;
@@ -236,14 +249,24 @@ static int check_switch(
         [ROUTE_NEED_IMAGE_PULL] = {"allow-image-pull", "image_pull"},
         [ROUTE_NEED_NETWORK_READ] = {"allow-network-read", "network_read"},
     };
+    enum policy_opt_in granted = is_granted(row->need, p);
+    char message[128];
 
-    if (is_granted(row->need, p))
+    if (granted == POLICY_GRANTED)
         return 0;
-    /* To a client that may not see networks there are none. */
-    if (row->need == ROUTE_NEED_NETWORK_READ && ref)
-        return refuse_absent(deny, row->ref, ref);
-    return route_refuse(deny, 403, texts[row->need].rule,
-        "%s is not allowed for this tenant (allow.%s is off)", texts[row->need].what, texts[row->need].what);
+    if (granted == POLICY_REPORTED) {
+        route_report(m, texts[row->need].rule, texts[row->need].what);
+        return 0;
+    }
+    /* To a client that may not see networks there are none; the record knows better. */
+    if (row->need == ROUTE_NEED_NETWORK_READ && m->ref) {
+        (void)refuse_absent(deny, row->ref, m->ref);
+        if (str_eq(m->ref, p->network_id) || str_eq(m->ref, p->network_name))
+            deny->rule = texts[row->need].rule;
+        return -ENOENT;
+    }
+    route_switch_message(message, sizeof(message), texts[row->need].what);
+    return route_refuse(deny, 403, texts[row->need].rule, "%s", message);
 }
 
 /* The first row that fits, or NULL and a refusal in *ret. A row that is never allowed beats the hint that
@@ -261,6 +284,7 @@ static const struct route_row *find_row(const struct http1_request *req, size_t 
         if (!route_table_match(row, segments, n, ret_ref, ret_ref_n))
             continue;
         if (row->kind == ROUTE_KIND_NEVER) {
+            deny->route = row->pattern;
             *ret = route_refuse(deny, 403, "route-never", "this part of the API is not available to tenants");
             return NULL;
         }
@@ -279,6 +303,7 @@ static int fill_match(const struct http1_request *req, const struct policy *p, c
 {
     int r;
 
+    deny->route = row->kind == ROUTE_KIND_ALLOW ? route_name(row->id) : row->pattern;
     m->id = row->id;
     m->class = row->class;
     m->method = row->method;
@@ -288,7 +313,7 @@ static int fill_match(const struct http1_request *req, const struct policy *p, c
     m->stream = row->stream;
     if (row->kind == ROUTE_KIND_ABSENT)
         return refuse_absent(deny, row->ref, m->ref);
-    r = check_switch(row, p, m->ref, deny);
+    r = check_switch(row, p, m, deny);
     if (r < 0)
         return r;
     r = check_body(req, row, deny);

@@ -102,12 +102,17 @@ struct route_match {
     bool stream; /* the answer may last: logs, stats, events, wait, archive, export, attach, exec start */
     struct route_arg args[ROUTE_ARGS_MAX];
     size_t n_args;
+    /* The rule that would have refused it, and the switch ("update") that would allow it, both static, when
+     * the policy only reports; else NULL. */
+    const char *report_rule, *report_switch;
 };
 
 /* Why not, ready to answer and to record. */
 struct route_deny {
-    int status;        /* 400, 403, 404, 405 */
-    const char *rule;  /* static, for the decision record: "route-never", "query-key", "allow-start" ... */
+    int status;       /* 400, 403, 404, 405 */
+    const char *rule; /* static, for the decision record: "route-never", "query-key", "allow-start" ... */
+    const char
+        *route; /* static, for the same: a route's name, or the pattern of one that no tenant has; NULL */
     char message[704]; /* the whole text for the client, "clawsup: " included where it is ours */
 };
 
@@ -118,8 +123,8 @@ struct route_deny {
  *   -EINVAL    400: malformed, unknown version, a body where none belongs or none where one does
  *   -ENOTSUP   405: the path exists with another method
  *   -ENOMEM
- * With allow_gateway_exec but without allow_exec the exec routes match: the caller refuses containers other
- * than the gateway. */
+ * With allow_gateway_exec (or a policy that only reports) but without allow_exec the exec routes match: the
+ * caller refuses containers other than the gateway. */
 int route_decide(const struct http1_request *req, const struct policy *p, unsigned minor_max,
     struct route_match *ret, struct route_deny *deny) _must_check_;
 void route_match_done(struct route_match *m);
@@ -147,6 +152,11 @@ struct route_upstream {
  * -EINVAL: a part that is missing or of the wrong class (a bug of the caller: deny), -ENOMEM, -E2BIG. */
 int route_upstream_path(
     struct buf *out, const struct route_match *m, const struct route_upstream *u) _must_check_;
+
+/* Says in the match that the request goes on although the switch is off. */
+void route_report(struct route_match *m, const char *rule, const char *name);
+/* The sentence about a switch: "update is not allowed for this tenant (allow.update is off)". */
+void route_switch_message(char *out, size_t n, const char *name);
 
 /* "container-start" ..., for records and metrics; "unknown" out of range. */
 const char *route_name(enum route_id id);

@@ -123,7 +123,7 @@ int update_parse(
 
     if (refusal)
         *refusal = (struct refusal){0};
-    if (!p->allow_update)
+    if (policy_opt_in(p, p->allow_update) == POLICY_REFUSED)
         return refusal_set(refusal, 403, "update", "update is not allowed");
     if (!json_is_object(body))
         return refusal_set(refusal, 400, "update", "the body must be an object");

@@ -18,9 +18,14 @@
 #define STAGE_MAX 256
 #define QUEUE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
+/* Refusals and reads leave room for what was done, and all records for what the proxy's work hangs on:
+ * staging, counters, execs that are handed over. */
+enum message_type { MESSAGE_RECORD, MESSAGE_DEED, MESSAGE_STATS, MESSAGE_OTHER };
+
 struct message {
     char *text;
-    size_t len;
+    uint32_t len;
+    enum message_type type;
 };
 
 struct staging {
@@ -40,7 +45,8 @@ struct control {
     bool ready;
     struct message queue[CONTROL_QUEUE_MAX]; /* a ring */
     size_t head, n_queue, queue_bytes;
-    uint64_t dropped, dropped_told;
+    bool stats_queued; /* what is told once more would say nothing more */
+    uint64_t dropped_told;
     struct staging staging[STAGE_MAX];
     size_t n_staging;
     uint64_t next_id;
@@ -56,6 +62,19 @@ static void control_want(struct control *c)
         control_disconnected(c);
 }
 
+/* Takes the oldest message off the queue. */
+static struct message queue_pop(struct control *c)
+{
+    struct message m = c->queue[c->head];
+
+    c->queue_bytes -= m.len;
+    c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
+    c->n_queue--;
+    if (m.type == MESSAGE_STATS)
+        c->stats_queued = false;
+    return m;
+}
+
 static void control_flush(struct control *c)
 {
     while (c->io.fd >= 0 && c->n_queue > 0) {
@@ -67,15 +86,20 @@ static void control_flush(struct control *c)
             control_disconnected(c);
             return;
         }
-        free(m->text);
-        c->queue_bytes -= m->len;
-        c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
-        c->n_queue--;
+        free(queue_pop(c).text);
     }
     control_want(c);
 }
 
-static int control_send(struct control *c, const json_t *j)
+static bool has_room(const struct control *c, size_t len, enum message_type type)
+{
+    /* quarters of the queue */
+    size_t part = type == MESSAGE_RECORD ? 2 : type == MESSAGE_DEED ? 3 : 4;
+
+    return c->n_queue < CONTROL_QUEUE_MAX / 4 * part && c->queue_bytes + len <= QUEUE_BYTES_MAX / 4 * part;
+}
+
+static int control_queue(struct control *c, const json_t *j, enum message_type type)
 {
     _cleanup_free_ char *text = j ? json_to_string(j) : NULL;
     size_t len = text ? strlen(text) : 0;
@@ -86,21 +110,31 @@ static int control_send(struct control *c, const json_t *j)
         return -ENOMEM;
     if (len > CONTROL_MESSAGE_MAX)
         return -E2BIG;
-    if (c->n_queue == CONTROL_QUEUE_MAX || c->queue_bytes + len > QUEUE_BYTES_MAX)
+    if (!has_room(c, len, type))
         return -EAGAIN;
     c->queue_bytes += len;
-    c->queue[(c->head + c->n_queue++) % CONTROL_QUEUE_MAX] = (struct message){TAKE_PTR(text), len};
+    c->queue[(c->head + c->n_queue++) % CONTROL_QUEUE_MAX] =
+        (struct message){TAKE_PTR(text), (uint32_t)len, type};
+    c->stats_queued |= type == MESSAGE_STATS;
     control_flush(c);
-    return c->io.fd < 0 ? -ENOTCONN : 0;
+    return 0;
+}
+
+static int control_send(struct control *c, const json_t *j)
+{
+    int r = control_queue(c, j, MESSAGE_OTHER);
+
+    return r >= 0 && c->io.fd < 0 ? -ENOTCONN : r;
 }
 
 static void queue_clear(struct control *c)
 {
-    for (; c->n_queue > 0; c->n_queue--) {
-        free(c->queue[c->head].text);
-        c->head = (c->head + 1) % CONTROL_QUEUE_MAX;
+    while (c->n_queue > 0) {
+        struct message m = queue_pop(c);
+
+        c->proxy->counters.dropped += m.type == MESSAGE_RECORD || m.type == MESSAGE_DEED;
+        free(m.text);
     }
-    c->queue_bytes = 0;
 }
 
 /* ---- hello: on the first connection plain, on a later one with the sockets */
@@ -351,7 +385,6 @@ static void control_disconnected(struct control *c)
         return;
     loop_io_stop(c->proxy->loop, &c->io);
     c->io.fd = fd_close(c->io.fd);
-    c->dropped += c->n_queue;
     queue_clear(c);
     while (c->n_staging > 0)
         staging_answer(c, 0, NULL, "the supervisor is being restarted");
@@ -363,14 +396,27 @@ static void stats_send(struct control *c)
     const struct proxy_counters *now = &c->proxy->counters;
     json_t *j;
 
-    if (memcmp(now, &c->sent, sizeof(*now)) == 0)
+    if (c->stats_queued || memcmp(now, &c->sent, sizeof(*now)) == 0)
         return;
-    j = json_pack("{s:s, s:I, s:I, s:I, s:I}", "type", "stats", "allowed", (json_int_t)now->allowed, "denied",
-        (json_int_t)now->denied, "errors", (json_int_t)now->errors, "connections",
-        (json_int_t)now->connections);
-    if (control_send(c, j) >= 0)
+    j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "stats", "allowed", (json_int_t)now->allowed,
+        "reported", (json_int_t)now->reported, "denied", (json_int_t)now->denied, "errors",
+        (json_int_t)now->errors, "connections", (json_int_t)now->connections, "dropped",
+        (json_int_t)now->dropped);
+    if (control_queue(c, j, MESSAGE_STATS) >= 0)
         c->sent = *now;
     json_decref(j);
+}
+
+/* At most a line every few seconds, however many there are. */
+static void tell_dropped(struct control *c)
+{
+    uint64_t dropped = c->proxy->counters.dropped;
+
+    if (dropped == c->dropped_told)
+        return;
+    log_warning("%llu decision records were dropped in all: the supervisor did not take them",
+        (unsigned long long)dropped);
+    c->dropped_told = dropped;
 }
 
 static void on_stats(struct loop_timer *t)
@@ -379,11 +425,7 @@ static void on_stats(struct loop_timer *t)
 
     loop_timer_set(c->proxy->loop, t, STATS_PERIOD_US);
     stats_send(c);
-    if (c->dropped != c->dropped_told) {
-        log_warning("%llu decision records were dropped in all: the supervisor did not take them",
-            (unsigned long long)c->dropped);
-        c->dropped_told = c->dropped;
-    }
+    tell_dropped(c);
     for (size_t i = c->n_staging; i-- > 0;)
         if (i < c->n_staging && c->staging[i].fn && c->staging[i].due_us <= loop_now(c->proxy->loop)) {
             struct staging s = c->staging[i];
@@ -455,11 +497,6 @@ void control_ready(struct control *c)
 
 void control_record(struct control *c, const json_t *record, bool done)
 {
-    if ((!done && c->n_queue >= CONTROL_QUEUE_MAX / 2) || control_send(c, record) < 0)
-        c->dropped++;
-}
-
-uint64_t control_dropped(const struct control *c)
-{
-    return c->dropped;
+    if (control_queue(c, record, done ? MESSAGE_DEED : MESSAGE_RECORD) < 0)
+        c->proxy->counters.dropped++;
 }

@@ -35,11 +35,10 @@ void control_ready(struct control *c);
 void control_drain(struct control *c);
 /* The same for one exec that was created after that. */
 void control_hand_over_exec(struct control *c, const struct registry_exec *x);
-/* Queues a record ("type":"decision"); dropped and counted when the queue is full or nobody listens. One of
- * what was done (`done`) finds room when refusals and reads do not: a client cannot hide it behind a flood of
- * those. */
+/* Queues a record ("type":"decision"); dropped and counted in proxy.counters when its part of the queue is
+ * full or nobody listens. One of what was done (`done`) finds room when refusals and reads do not: a client
+ * cannot hide it behind a flood of those. */
 void control_record(struct control *c, const json_t *record, bool done);
-uint64_t control_dropped(const struct control *c);
 
 /* Has a bind source staged. With `path` (may be NULL) it must appear there again, after a reboot. The answer
  * comes through `fn`, later; *ret_id cancels. -ENOTCONN: nobody to ask; -EAGAIN: the queue is full; -ENOMEM.

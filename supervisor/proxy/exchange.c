@@ -35,6 +35,7 @@ static void exchange_destroy(void *p)
     json_decref(x->argv);
     json_decref(x->env);
     free(x->image);
+    free(x->path);
     free(x);
 }
 
@@ -75,6 +76,21 @@ void exchange_end_detached(struct exchange *x)
         exchange_let_go(x);
 }
 
+#define PATH_SHOWN ((size_t)256)
+
+/* What was asked for, when no route says it. NULL when out of memory: the record then goes without. */
+static char *shown_path(const struct http1_request *req)
+{
+    _cleanup_buf_ struct buf b = {.limit = HTTP1_HEAD_LIMIT};
+
+    for (size_t i = 0; i < req->n_segments && b.len < PATH_SHOWN; i++)
+        if (buf_addf(&b, "/%s", req->segments[i]) < 0)
+            return NULL;
+    if (b.len > PATH_SHOWN)
+        buf_truncate(&b, PATH_SHOWN);
+    return b.len > 0 ? buf_take(&b) : strdup("/");
+}
+
 struct exchange *exchange_new(struct conn *c, const struct http1_request *req, uint64_t *ret_limit)
 {
     struct exchange *x = calloc(1, sizeof(*x));
@@ -100,6 +116,7 @@ struct exchange *exchange_new(struct conn *c, const struct http1_request *req, u
     }
     if (r < 0) {
         x->denied = true;
+        x->path = shown_path(req);
         x->keep_alive = x->keep_alive && req->framing == HTTP1_BODY_NONE;
         return x;
     }

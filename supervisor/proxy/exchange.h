@@ -59,6 +59,7 @@ struct exchange {
     enum decision_verdict verdict;
     bool recorded;
     char rule[64], reason[256];
+    char *path; /* of what the route refused */
     json_t *argv, *env;
     char *image;
 };

@@ -178,10 +178,12 @@ static void resolve_container(struct exchange *x)
 static void resolve_exec(struct exchange *x)
 {
     const struct registry_exec *e = registry_exec_find(x->proxy->registry, x->match.ref);
+    const struct policy *p = x->proxy->policy;
 
     /* An exec may have been named by the proxy before this one: that its container is own is looked at again.
      */
-    if (!e || (!registry_has(x->proxy->registry, e->container) && !x->proxy->policy->allow_gateway_exec)) {
+    if (!e || (!registry_has(x->proxy->registry, e->container) &&
+                  policy_opt_in(p, p->allow_gateway_exec) == POLICY_REFUSED)) {
         exchange_absent(x);
         return;
     }

@@ -51,21 +51,39 @@ static void exec_send(struct exchange *x, const struct exec_model *m)
         exchange_fetch_route(x, &(struct route_upstream){0}, body, exec_created);
 }
 
+/* The switch of whose container it is; the route only knows that one of the two is on. */
+static bool exec_allowed(struct exchange *x, bool gateway)
+{
+    const struct policy *p = x->proxy->policy;
+
+    if (!gateway && !p->allow_exec) {
+        exchange_deny(x, 403, "allow-exec", "exec is not allowed for this tenant (allow.exec is off)");
+        return false;
+    }
+    if (!gateway)
+        return true;
+    switch (policy_opt_in(p, p->allow_gateway_exec)) {
+    case POLICY_GRANTED:
+        return true;
+    case POLICY_REPORTED:
+        route_report(&x->match, "gateway-exec", "gateway_exec");
+        return true;
+    case POLICY_REFUSED:
+        break;
+    }
+    exchange_deny(x, 403, "gateway-exec",
+        "exec in the gateway's own container is switched off for this tenant (allow.gateway_exec)");
+    return false;
+}
+
 void handle_exec_create(struct exchange *x)
 {
     const struct policy *p = x->proxy->policy;
     _cleanup_exec_model_ struct exec_model *m = NULL;
     struct refusal refusal = {0};
 
-    if (x->gateway && !p->allow_gateway_exec) {
-        exchange_deny(x, 403, "gateway-exec",
-            "exec in the gateway's own container is switched off for this tenant (allow.gateway_exec)");
+    if (!exec_allowed(x, x->gateway))
         return;
-    }
-    if (!x->gateway && !p->allow_exec) {
-        exchange_deny(x, 403, "allow-exec", "exec is not allowed for this tenant (allow.exec is off)");
-        return;
-    }
     if (exec_parse(p, x->json, &m, &refusal) < 0) {
         exchange_refuse(x, &refusal);
         return;
@@ -89,9 +107,13 @@ static void exec_detached(
 void handle_exec_start(struct exchange *x)
 {
     _cleanup_free_ char *body = NULL;
+    const struct registry_exec *e = registry_exec_find(x->proxy->registry, x->id);
     struct refusal refusal = {0};
     struct exec_start s = {0};
 
+    /* Made under another policy, perhaps. What is no own sandbox can only be the gateway. */
+    if (!exec_allowed(x, e && !registry_has(x->proxy->registry, e->container)))
+        return;
     if (exec_parse_start(x->json, &s, &refusal) < 0) {
         exchange_refuse(x, &refusal);
         return;

@@ -241,6 +241,8 @@ static int run(struct program *g, struct err *e)
         return r;
     log_info("clawsup-proxy %s: tenant %s, engine %s", CLAWSUP_VERSION, g->proxy.policy->tenant,
         g->settings.engine_socket);
+    if (g->proxy.policy->filter == POLICY_FILTER_REPORT)
+        log_warning("the filter only reports: opt-in switches that are off refuse nothing");
     r = loop_run(g->proxy.loop);
     return r < 0 ? err_set(e, r, "event loop: %s", strerror(-r)) : r;
 }

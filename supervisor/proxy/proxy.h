@@ -30,7 +30,8 @@ struct tunnel;
 #define PROXY_COSTLY_MAX 32U
 
 struct proxy_counters {
-    uint64_t allowed, denied, errors, connections;
+    uint64_t allowed, reported, denied, errors, connections;
+    uint64_t dropped; /* decision records that nobody took */
 };
 
 struct proxy {

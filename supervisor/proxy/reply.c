@@ -24,18 +24,17 @@ static uint64_t realtime_us(void)
     return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Under a supervisor the record is what is logged, and how often is the supervisor's decision. */
+/* The record is what is logged: a line for each refusal would make the log a tenant's to fill. */
 static void record_send(struct proxy *p, const struct decision *d, bool done)
 {
     _cleanup_json_ json_t *j = NULL;
 
-    if (d->verdict == DECISION_ALLOW || p->control)
+    if (d->verdict == DECISION_ALLOW)
         log_debug("%s %s %d", d->method ? d->method : "-", d->route ? d->route : "-", d->status);
-    else /* alone, the record itself stands beside it */
-        log_full(p->recorder ? LOG_DEBUG : LOG_INFO, NULL, "%s: %s %s %s%s%s: %d %s: %s",
-            decision_verdict_to_string(d->verdict), d->peer, d->method ? d->method : "-",
-            d->route ? d->route : "-", d->object_id ? " " : "", d->object_id ? d->object_id : "", d->status,
-            d->rule ? d->rule : "", d->reason ? d->reason : "");
+    else
+        log_debug("%s: %s %s %s%s%s: %d %s: %s", decision_verdict_to_string(d->verdict), d->peer,
+            d->method ? d->method : "-", d->route ? d->route : "-", d->object_id ? " " : "",
+            d->object_id ? d->object_id : "", d->status, d->rule ? d->rule : "", d->reason ? d->reason : "");
     if ((!p->control && !p->recorder) || decision_to_json(d, &j) < 0)
         return;
     if (p->control)
@@ -64,7 +63,8 @@ static void record(struct exchange *x, int status)
         .tenant = p->policy->tenant,
         .peer = x->conn ? conn_peer(x->conn) : "gone",
         .method = http1_method_name(x->match.method),
-        .route = x->denied ? NULL : route_name(x->match.id),
+        .route = x->denied ? x->deny.route : route_name(x->match.id),
+        .path = x->path,
         .object_id = x->id[0] ? x->id : NULL,
         .verdict = x->verdict,
         .rule = x->rule[0] ? x->rule : NULL,
@@ -74,11 +74,18 @@ static void record(struct exchange *x, int status)
         .argv = x->argv,
         .env = x->env,
         .image = x->image};
+    char reported[sizeof(x->reason)];
 
     if (x->recorded)
         return;
     x->recorded = true;
-    if (x->verdict == DECISION_DENY)
+    if (x->verdict == DECISION_ALLOW && x->match.report_rule) {
+        route_switch_message(reported, sizeof(reported), x->match.report_switch);
+        d.verdict = DECISION_REPORT;
+        d.rule = x->match.report_rule;
+        d.reason = reported;
+        p->counters.reported++;
+    } else if (x->verdict == DECISION_DENY)
         p->counters.denied++;
     else if (x->verdict == DECISION_ERROR)
         p->counters.errors++;

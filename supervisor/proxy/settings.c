@@ -33,6 +33,8 @@ const char *settings_help(void)
            "  ALLOW_START, ALLOW_STOP, ALLOW_RESTARTS, ALLOW_EXEC, ALLOW_ARCHIVE_PUT, ALLOW_EXPORT,\n"
            "  ALLOW_UPDATE, ALLOW_RENAME, ALLOW_IMAGE_PULL, ALLOW_GATEWAY_EXEC\n"
            "                          0 (default) or 1\n"
+           "  FILTER                  enforce (default), or report: what only one of the last six\n"
+           "                          switches stands against is done all the same, and recorded\n"
            "  ALLOW_IMAGES            image references, separated by commas\n"
            "  ALLOW_BIND_MOUNT_FROM   absolute directories, separated by commas\n"
            "  LIMIT_MEMORY, LIMIT_CPUS, LIMIT_PIDS\n"

@@ -45,6 +45,17 @@ static int set_names(struct settings *s, const char *v)
     return 0;
 }
 
+static int set_filter(struct settings *s, const char *v)
+{
+    if (strcmp(v, "enforce") == 0)
+        s->policy->filter = POLICY_FILTER_ENFORCE;
+    else if (strcmp(v, "report") == 0)
+        s->policy->filter = POLICY_FILTER_REPORT;
+    else
+        return -EINVAL;
+    return 0;
+}
+
 static int set_match(struct settings *s, const char *v)
 {
     return *v ? str_set(&s->policy->match_container_name, v) : -EINVAL;
@@ -183,6 +194,7 @@ const struct settings_variable settings_variables[] = {
     {"ALLOW_RENAME", set_allow_rename, "0 or 1", NULL},
     {"ALLOW_IMAGE_PULL", set_allow_image_pull, "0 or 1", NULL},
     {"ALLOW_GATEWAY_EXEC", set_allow_gateway_exec, "0 or 1", NULL},
+    {"FILTER", set_filter, "enforce or report", "filter"},
     {"ALLOW_IMAGES", set_images, "at most 32 image references, separated by commas", "images"},
     {"ALLOW_BIND_MOUNT_FROM", set_binds,
         "at most 32 absolute directories without \"..\", separated by commas", "bind_mount_from"},

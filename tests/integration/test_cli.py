@@ -241,7 +241,8 @@ def tenant(slug="acme", state="healthy", **kw):
             "resources": {"cpu_usage_usec": 1500000, "cpu_limit_nano": 1000000000, "memory_bytes": 327155712,
                           "memory_limit_bytes": 2147483648, "pids": 12, "pids_limit": 512, "disk_bytes": None,
                           "disk_limit_bytes": None, "level": "slice"},
-            "proxy_requests": {"allowed": 10, "denied": 2, "errors": 0},
+            "proxy_requests": {"allowed": 10, "reported": 0, "denied": 2, "errors": 0, "records_dropped": 0},
+            "filter": "enforce",
             "last_event": {"at": "2026-05-01T09:59:48Z", "kind": "state", "component": "gateway",
                            "text": "starting -> healthy"}, **kw}
 
@@ -474,6 +475,24 @@ def test_explain_in_words(conf):
     assert p.stdout.startswith("refused with 403 by rule route-never\n  clawsup: ")
     p = run("explain", "--config", conf, "acme", "GET /info")
     assert p.returncode == 0 and p.stdout.startswith("allowed by route info\n")
+
+
+@pytest.mark.parametrize("request_,body,rule", [
+    ("POST /containers/x/update", {"Memory": 64 << 20}, "allow-update"),
+    ("GET /containers/x/export", None, "allow-export"),
+    ("POST /containers/openclaw-gw-acme/exec", {"Cmd": ["id"]}, "gateway-exec"),
+])
+def test_explain_what_a_filter_that_reports_would_do(conf, tmp_path, request_, body, rule):
+    code, j = explain(conf, request_, body)
+    assert code == 1 and j["rule"] == rule and "reported" not in j
+    f = tmp_path / "tenants.d" / "acme.conf"
+    f.write_text(f.read_text().replace("proxy = {", 'proxy = { filter = "report";'))
+    code, j = explain(conf, request_, body)
+    assert code == 0 and j["allowed"] and j["reported"] and j["rule"] == rule and "is off" in j["message"], j
+    p = run("explain", "--config", conf, "acme", request_, input=json.dumps(body) if body else None)
+    assert "Only because the filter reports (proxy.filter); by rule %s\n" % rule in p.stdout
+    for other in ("POST /containers/x/restart", "POST /build"):
+        assert explain(conf, other, None)[0] == 1
 
 
 def test_explain_reads_its_body_from_a_file(conf, tmp_path):

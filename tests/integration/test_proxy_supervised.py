@@ -293,7 +293,42 @@ def test_gateway_exec_by_switch(sup, gateway):
     assert sup.request("POST", "/containers/%s/exec" % full, {"Cmd": ["id"]}).status == 403
 
 
+def test_an_exec_of_another_policy(sup, gateway):
+    """What was created while exec was allowed is not started when it is no more: the proxies hand their execs on."""
+    sup.start()
+    full = sup.create("x").json()["Id"]
+    assert sup.request("POST", "/containers/%s/start" % full).status == 204
+    e = sup.request("POST", "/containers/%s/exec" % full, {"Cmd": ["true"]}).json()["Id"]
+    old = sup.proc
+    sup.send(type="drain")
+    execs = sup.until("execs")
+    assert sup.ended(old) == 0
+    sup.start(gateway_name="openclaw-gw-a", allow_gateway_exec=True, allow_exec=False)
+    sup.send(**execs)
+    r = wait_for(lambda: (lambda r: r if r.status != 404 else None)(
+        sup.request("POST", "/exec/%s/start" % e, {"Detach": True})))
+    assert r.status == 403 and "allow.exec" in r.message, r
+
+
 # ---------------------------------------------------------------- switches that are off by default
+def test_a_filter_that_reports(sup, engine):
+    net = engine.docker("network", "create", "--internal", "clawtest-net-a")
+    try:
+        sup.start(filter="report", network_id=net, network_name="clawtest-net-a")
+        full = sup.create("u").json()["Id"]
+        assert sup.request("POST", "/containers/%s/update" % full, {"Memory": 64 << 20}).status == 200
+        assert sup.request("GET", "/networks/clawtest-net-a").status == 200
+        assert sup.request("GET", "/networks/host").status == 404
+        got = [sup.until("decision") for _ in range(4)]
+        assert [(m["decision"], m.get("rule")) for m in got] == [
+            ("allow", None), ("report", "allow-update"), ("report", "allow-network-read"), ("deny", "not-own")], got
+        m = sup.until("stats")
+        assert (m["allowed"], m["reported"], m["denied"], m["dropped"]) == (1, 2, 1, 0), m
+    finally:
+        engine.remove_containers("clawsup.tenant=a")
+        engine.docker("network", "rm", "clawtest-net-a")
+
+
 def test_update_and_rename(sup, engine):
     sup.start(allow_update=True, allow_rename=True)
     full = sup.create("u").json()["Id"]

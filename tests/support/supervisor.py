@@ -25,7 +25,7 @@ def policy(tenant="a", **more):
          "match_container_name": "openclaw-sbx-%s-*" % tenant, "name_prefix": "openclaw-sbx-%s-" % tenant,
          "allow_start": True, "allow_stop": True, "allow_restart": True, "allow_exec": True, "allow_update": False,
          "allow_rename": False, "allow_archive_put": False, "allow_export": False, "allow_image_pull": False,
-         "allow_network_read": False, "allow_gateway_exec": False, "images": [IMAGE], "bind_mount_from": [],
+         "allow_network_read": False, "allow_gateway_exec": False, "filter": "enforce", "images": [IMAGE], "bind_mount_from": [],
          "gateway_name": None, "network_id": None, "network_name": None, "cgroup_parent": None, "runtime": None,
          "security_opt": [], "cap_keep": [], "users": [], "readonly_rootfs": False, "memory_bytes": 256 << 20,
          "nano_cpus": 500000000, "pids": 64, "shm_bytes": 64 << 20, "tmpfs_bytes": 64 << 20, "max_containers": 4,

@@ -233,6 +233,20 @@ Test(update, off_by_default)
     cr_expect_str_eq(r.rule, "update");
 }
 
+Test(update, a_filter_that_reports_keeps_the_caps)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_json_ json_t *good = fixture_json("{\"Memory\":67108864}"),
+                          *bad = fixture_json("{\"PidsLimit\":-1}");
+    struct update_model u = {0};
+    struct refusal r = {0};
+
+    p->filter = POLICY_FILTER_REPORT;
+    cr_expect_eq(update_parse(p, good, &u, &r), 0);
+    cr_expect_eq(update_parse(p, bad, &u, &r), -EPERM);
+    cr_expect_str_eq(r.rule, "update.PidsLimit");
+}
+
 Test(update, command_lines)
 {
     _cleanup_policy_ struct policy *p = fixture_policy();

@@ -39,6 +39,7 @@ Test(policy, json_round_trip_keeps_every_field)
 
     /* No field at its default, so that one that is not carried over shows. */
     json_object_set_new(a, "names", json_string("namespaced"));
+    json_object_set_new(a, "filter", json_string("report"));
     json_object_set_new(a, "name_prefix", json_string("box-"));
     json_object_set_new(a, "match_container_name", json_string("regex:openclaw-sbx-a-[0-9]+"));
     json_object_set_new(a, "gateway_name", json_string("openclaw-gw-a"));
@@ -74,7 +75,7 @@ Test(policy, json_has_a_row_per_field)
 {
     _cleanup_json_ json_t *j = full();
 
-    cr_expect_eq(json_object_size(j), 36);
+    cr_expect_eq(json_object_size(j), 37);
 }
 
 Test(policy, missing_and_unknown_fields_are_errors)
@@ -116,6 +117,8 @@ ParameterizedTestParameters(policy, refused)
         {"other_tenants", "[\"a\"]", "other_tenants"},
         {"other_tenants", "[\"B!\"]", "other_tenants"},
         {"names", "\"free\"", "names"},
+        {"filter", "\"off\"", "filter"},
+        {"filter", "true", "filter"},
         {"match_container_name", "null", "match_container_name"},
         {"match_container_name", "\"*\"", "match_container_name"},
         {"match_container_name", "\"?*\"", "match_container_name"},

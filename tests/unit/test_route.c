@@ -32,12 +32,11 @@ static void fill_policy(struct policy *p, bool all)
 }
 
 /* "POST /v1.41/x" with what a docker client sends around it. */
-static int decide_body(
-    const char *line, const char *fields, bool all, struct route_match *m, struct route_deny *d)
+static int decide_policy(
+    const char *line, const char *fields, const struct policy *p, struct route_match *m, struct route_deny *d)
 {
     _cleanup_http1_request_ struct http1_request q = {0};
     struct http1_error e = {0};
-    struct policy p;
     char head[4096];
     ssize_t n;
 
@@ -47,8 +46,16 @@ static int decide_body(
         *d = (struct route_deny){.status = e.status, .rule = "http"};
         return -EBADMSG;
     }
+    return route_decide(&q, p, 41, m, d);
+}
+
+static int decide_body(
+    const char *line, const char *fields, bool all, struct route_match *m, struct route_deny *d)
+{
+    struct policy p;
+
     fill_policy(&p, all);
-    return route_decide(&q, &p, 41, m, d);
+    return decide_policy(line, fields, &p, m, d);
 }
 
 struct allowed {
@@ -348,11 +355,115 @@ ParameterizedTest(struct needs *n, route, switches)
 
 Test(route, network_switch_off_is_absent)
 {
+    static char name[] = "clawsup-net-a";
     struct route_match m = {0};
     struct route_deny d = {0};
+    struct policy p;
 
     cr_expect_eq(decide_body("GET /networks/bridge", "", false, &m, &d), -ENOENT);
     cr_expect_str_eq(d.message, "network bridge not found");
+    cr_expect_str_eq(d.rule, "absent");
+    /* The switch is named where it would help, and only in the record. */
+    fill_policy(&p, false);
+    p.network_name = name;
+    cr_expect_eq(decide_policy("GET /networks/clawsup-net-a", "", &p, &m, &d), -ENOENT);
+    cr_expect_str_eq(d.message, "network clawsup-net-a not found");
+    cr_expect_str_eq(d.rule, "allow-network-read");
+}
+
+/* ---------------------------------------------------------------- a filter that only reports */
+struct reported {
+    char line[120];
+    bool json;
+    int r;
+    char rule[24]; /* of the report, or of the refusal; "": neither */
+};
+
+ParameterizedTestParameters(route, reports)
+{
+    static struct reported rows[] = {
+        {"POST /containers/x/update", true, 0, "allow-update"},
+        {"POST /containers/x/rename?name=y", false, 0, "allow-rename"},
+        {"PUT /containers/x/archive?path=/", true, 0, "allow-archive-put"},
+        {"GET /containers/x/export", false, 0, "allow-export"},
+        {"POST /images/create?fromImage=busybox", false, 0, "allow-image-pull"},
+        {"GET /networks/x", false, 0, "allow-network-read"},
+        /* the handler knows whose container it is */
+        {"POST /containers/x/exec", true, 0, ""},
+        {"POST /exec/" ID "/start", true, 0, ""},
+        /* not opt-in: somebody has switched these off */
+        {"POST /containers/x/start", false, -EACCES, "allow-start"},
+        {"POST /containers/x/stop", false, -EACCES, "allow-stop"},
+        {"POST /containers/x/kill", false, -EACCES, "allow-stop"},
+        {"POST /containers/x/restart", false, -EACCES, "allow-restart"},
+        /* the rest of each row's rules */
+        {"POST /containers/x/update", false, -EINVAL, "body-missing"},
+        {"GET /containers/x/export?path=/", false, -EACCES, "query-key"},
+        {"POST /images/create?fromImage=alpine", false, -EACCES, "image-allowlist"},
+        {"POST /images/create?fromImage=busybox&fromSrc=-", false, -EACCES, "query-zero"},
+        {"POST /containers/..x/rename?name=y", false, -ENOENT, "absent"},
+        {"GET /volumes/x", false, -ENOENT, "absent"},
+        /* routes that no tenant has */
+        {"GET /networks", false, -EACCES, "route-never"},
+        {"POST /networks/create", true, -EACCES, "route-never"},
+        {"POST /containers/prune", false, -EACCES, "route-never"},
+        {"POST /session", false, -EACCES, "route-never"},
+        {"DELETE /images/busybox", false, -EACCES, "route-never"},
+        {"GET /nothing", false, -EACCES, "route-unknown"},
+    };
+    return cr_make_param_array(struct reported, rows, ARRAY_SIZE(rows));
+}
+
+ParameterizedTest(struct reported *row, route, reports)
+{
+    _cleanup_route_match_ struct route_match m = {0};
+    struct route_deny d = {0};
+    struct policy p;
+    int r;
+
+    fill_policy(&p, false);
+    p.filter = POLICY_FILTER_REPORT;
+    r = decide_policy(row->line, row->json ? "Content-Length: 2\r\n" : "", &p, &m, &d);
+    cr_expect_eq(r, row->r, "%s: %d %s", row->line, r, d.message);
+    if (r < 0)
+        cr_expect_str_eq(d.rule, row->rule, "%s", row->line);
+    else if (row->rule[0])
+        cr_expect(m.report_rule && strcmp(m.report_rule, row->rule) == 0 && m.report_switch, "%s", row->line);
+    else
+        cr_expect_null(m.report_rule);
+}
+
+Test(route, nothing_is_reported_that_is_granted)
+{
+    _cleanup_route_match_ struct route_match m = {0};
+    struct route_deny d = {0};
+    struct policy p;
+
+    fill_policy(&p, true);
+    p.filter = POLICY_FILTER_REPORT;
+    cr_expect_eq(decide_policy("POST /containers/x/update", "Content-Length: 2\r\n", &p, &m, &d), 0);
+    cr_expect_null(m.report_rule);
+}
+
+/* The record of a refusal names the route, or the pattern of what no tenant has. */
+Test(route, refusals_name_their_route)
+{
+    static const struct {
+        const char *line, *route;
+    } rows[] = {{"POST /containers/x/start", "container-start"},
+        {"POST /containers/x/kill", "container-kill"}, {"GET /networks", "networks"},
+        {"POST /networks/create", "networks/*"}, {"POST /containers/prune", "containers/prune"},
+        {"GET /volumes/v", "volumes/{}"}, {"GET /containers/json?x=1", "container-list"},
+        {"GET /nothing", NULL}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct route_match m = {0};
+        struct route_deny d = {0};
+
+        cr_expect_lt(decide_body(rows[i].line, "", false, &m, &d), 0);
+        cr_expect(rows[i].route ? d.route && strcmp(d.route, rows[i].route) == 0 : !d.route, "%s: %s",
+            rows[i].line, d.route);
+    }
 }
 
 Test(route, create_without_a_name)
