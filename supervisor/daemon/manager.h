@@ -95,6 +95,8 @@ struct tenant {
     char cgroup_parent[160];   /* "" without slices */
     bool slice_failed;
 
+    char spec_checked[65]; /* id of the gateway whose spec was compared with the configuration's */
+
     struct op *op;       /* the action in flight; at most one */
     struct op *relaunch; /* of a proxy that died while `op` is under way: the core does not let it wait */
     sd_event_source *op_start;                 /* defers an action's first step out of the recovery pump */

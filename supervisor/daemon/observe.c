@@ -54,6 +54,25 @@ static void remember_address(struct component *c, const json_t *inspect)
     }
 }
 
+/* The configuration may have changed while no clawsupd ran. Nothing failed, so nothing is redeployed for it
+ * unasked; but it is said. */
+static void compare_spec(struct component *c, const json_t *inspect)
+{
+    struct tenant *t = c->tenant;
+    char hash[HASH_HEX_SIZE];
+
+    if (c != &t->gateway || c->mode != CONFIG_MANAGED || c->facts.state != DOCKER_RUNNING || t->op ||
+        strcmp(t->spec_checked, c->facts.id) == 0 ||
+        spec_gateway(t->config, t->network_id, t->cgroup_parent, NULL, hash, NULL) < 0)
+        return;
+    memcpy(t->spec_checked, c->facts.id, sizeof(t->spec_checked));
+    if (strcmp(hash, spec_hash_of(inspect)) != 0)
+        manager_note(t, c, LOG_NOTICE, NULL, "config",
+            "runs with another specification than the configuration's; `clawsup redeploy %s` puts that in "
+            "force",
+            t->slug);
+}
+
 void observe_apply(struct component *c, long status, const json_t *inspect)
 {
     struct manager *m = c->tenant->manager;
@@ -78,6 +97,7 @@ void observe_apply(struct component *c, long status, const json_t *inspect)
         if (f.state == DOCKER_RUNNING)
             c->operator_stop = c->oom = false;
         limits_driver_inspected(c, inspect);
+        compare_spec(c, inspect);
     }
     struct rec_event ev = {.type = REC_EV_OBSERVED,
         .tenant = c->tenant->index,

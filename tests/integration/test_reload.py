@@ -330,9 +330,12 @@ def test_values_of_the_host(daemon):
     assert [t["slug"] for t in d.status()["tenants"]] == ["a"]
     assert not os.path.exists(d.home + "/state2")
     assert identity(d, "a") == a
-    # After a restart it is in force.
+    # After a restart it is in force. A gateway runs on as it is, and what differs is said.
     d.stop()
+    d.tenant("a", gateway='env = [ "COLOUR=red" ];')
     d.start().healthy("a", "b")
+    assert "another specification" in d.clawsup("events", "--tenant", "a").stdout
+    assert "another specification" not in d.clawsup("events", "--tenant", "b").stdout
     assert os.path.exists(d.home + "/state2/state.db") and d.status()["host"]["config"]["error"] is None
     assert identity(d, "a")[:4] == a[:4]
     assert time.time() - os.stat(other).st_mtime > 0
