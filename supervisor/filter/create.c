@@ -74,7 +74,7 @@ static const struct field config_rows[] = {
     {"OpenStdin", FIELD_BOOL, read_open_stdin}, {"StdinOnce", FIELD_BOOL, read_stdin_once},
     {"Env", FIELD_STRINGS, read_env}, {"Cmd", FIELD_ANY, read_cmd},
     {"Healthcheck", FIELD_OBJECT, create_read_healthcheck}, {"ArgsEscaped", FIELD_ZERO, NULL},
-    {"Image", FIELD_STRING, create_read_image}, {"Volumes", FIELD_ZERO, NULL},
+    {"Image", FIELD_STRING, create_read_image}, {"Volumes", FIELD_OBJECT, create_read_volumes},
     {"WorkingDir", FIELD_STRING, read_workdir}, {"Entrypoint", FIELD_ANY, read_entrypoint},
     {"NetworkDisabled", FIELD_ZERO, NULL}, {"MacAddress", FIELD_ZERO, NULL}, {"OnBuild", FIELD_ZERO, NULL},
     {"Labels", FIELD_OBJECT, create_read_labels}, {"StopSignal", FIELD_STRING, create_read_stop_signal},
@@ -136,7 +136,9 @@ int create_parse(const struct policy *p, const char *name, const json_t *body, s
     if (!*m->image)
         return refusal_set(refusal, 400, "create.Image", "Image is missing");
     m->readonly_rootfs = m->readonly_rootfs || p->readonly_rootfs;
-    r = create_settle_mounts(&c, refusal);
+    r = create_settle_volumes(&c, refusal);
+    if (r >= 0)
+        r = create_settle_mounts(&c, refusal);
     if (r >= 0)
         r = create_settle_weight(&c, refusal);
     if (r >= 0)

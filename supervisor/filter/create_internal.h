@@ -12,6 +12,7 @@ struct create_ctx {
     bool dropped[POLICY_LIST_MAX]; /* of policy->cap_keep: the client drops it */
     const char *network_mode;      /* borrowed from the body; NULL: not given */
     const char *endpoint;          /* the one key of EndpointsConfig; NULL: none */
+    const json_t *volumes;         /* the object of Volumes; NULL: not given */
 };
 
 /* The tables of each part. */
@@ -30,6 +31,9 @@ int create_read_healthcheck(void *ctx, const json_t *v, const struct field_at *a
 int create_read_binds(void *ctx, const json_t *v, const struct field_at *at);
 int create_read_mounts(void *ctx, const json_t *v, const struct field_at *at);
 int create_read_tmpfs(void *ctx, const json_t *v, const struct field_at *at);
+int create_read_volumes(void *ctx, const json_t *v, const struct field_at *at);
+/* Volumes may only repeat the targets of mounts, as some clients do; it is never written. */
+int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal) _must_check_;
 /* Where the mounts lie to one another and to a file system that the container may change. */
 int create_settle_mounts(const struct create_ctx *c, struct refusal *refusal) _must_check_;
 

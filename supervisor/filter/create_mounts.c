@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "filter/create_internal.h"
 #include "filter/process.h"
 
@@ -436,4 +437,40 @@ int create_read_tmpfs(void *ctx, const json_t *v, const struct field_at *at)
         free(t.target);
     }
     return r;
+}
+
+int create_read_volumes(void *ctx, const json_t *v, const struct field_at *at)
+{
+    (void)at;
+    ((struct create_ctx *)ctx)->volumes = v;
+    return 0;
+}
+
+static bool is_target(const struct create_model *m, const char *path)
+{
+    for (size_t i = 0; i < m->n_binds; i++)
+        if (strcmp(m->binds[i].target, path) == 0)
+            return true;
+    for (size_t i = 0; i < m->n_tmpfs; i++)
+        if (strcmp(m->tmpfs[i].target, path) == 0)
+            return true;
+    return false;
+}
+
+/* Docker's Python library names the target of each bind here too. Any other path would be a volume of its
+ * own. */
+int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal)
+{
+    json_t *o = (json_t *)(uintptr_t)c->volumes; /* the iteration API takes a mutable object */
+
+    for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+        const char *key = json_object_iter_key(it);
+        _cleanup_free_ char *path = path_copy(key, strlen(key));
+
+        if (!path)
+            return -ENOMEM;
+        if (!json_is_zero(json_object_iter_value(it)) || !is_target(c->m, path))
+            return refusal_set(refusal, 403, "create.Volumes", "volume %.96s is not allowed", key);
+    }
+    return 0;
 }

@@ -90,6 +90,7 @@ static int read_detach_keys(void *ctx, const json_t *v, const struct field_at *a
 }
 
 static const struct field exec_rows[] = {
+    {"Container", FIELD_STRING, NULL}, /* Docker's Python library repeats the path's; no engine reads it */
     {"User", FIELD_STRING, read_user},
     {"Privileged", FIELD_ZERO, NULL},
     {"Tty", FIELD_BOOL, read_tty},

@@ -21,6 +21,10 @@ int respond_image_inspect(const struct respond_view *v, const json_t *image, jso
         respond_put(o, "RepoTags", respond_allowed_tags(v->policy, json_object_get(image, "RepoTags"))) < 0 ||
         respond_put(o, "RepoDigests", json_array()) < 0)
         return -ENOMEM;
+    /* docker-compose 1.29 looks into it without asking whether it is there. */
+    if (json_is_object(json_object_get(image, "ContainerConfig")) &&
+        respond_put(o, "ContainerConfig", json_object()) < 0)
+        return -ENOMEM;
     *ret = TAKE_PTR(o);
     return 0;
 }

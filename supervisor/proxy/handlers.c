@@ -191,6 +191,49 @@ static void resolve_exec(struct exchange *x)
     run(x);
 }
 
+/* ---- an image by its id, which lists and containers show: it is one of the tenant's when the engine knows
+ * it by a tag of the list. Only in full: a prefix could be somebody else's. */
+static void image_found(
+    struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
+{
+    _cleanup_json_ json_t *j = NULL;
+    const json_t *tags;
+
+    if (error < 0) {
+        exchange_failed(x, error);
+        return;
+    }
+    if (res->status == 200 && exchange_parse(body, &j) >= 0) {
+        tags = json_object_get(j, "RepoTags");
+        for (size_t i = 0; i < json_array_size(tags); i++) {
+            const char *tag = json_string_value(json_array_get(tags, i));
+
+            if (tag && policy_allows_image(x->proxy->policy, tag)) {
+                run(x);
+                return;
+            }
+        }
+    }
+    exchange_absent(x);
+}
+
+static void resolve_image(struct exchange *x)
+{
+    static const char algorithm[] = "sha256:";
+    const char *ref = x->match.ref;
+    char target[128];
+    struct upstream_request r = {.method = HTTP1_GET, .target = target, .timeout_us = PROXY_ENGINE_TIMEOUT};
+
+    if (policy_allows_image(x->proxy->policy, ref)) {
+        run(x);
+    } else if (str_startswith(ref, algorithm) && str_is_hex(ref + sizeof(algorithm) - 1, REGISTRY_ID_LEN)) {
+        (void)snprintf(target, sizeof(target), "/v1.%u/images/%s/json", link_minor(x->proxy->link), ref);
+        exchange_fetch(x, &r, image_found);
+    } else {
+        exchange_absent(x);
+    }
+}
+
 static void resolve_network(struct exchange *x)
 {
     const struct policy *p = x->proxy->policy;
@@ -221,10 +264,7 @@ void handlers_run(struct exchange *x)
         resolve_exec(x);
         return;
     case ROUTE_REF_IMAGE:
-        if (policy_allows_image(x->proxy->policy, x->match.ref))
-            run(x);
-        else
-            exchange_absent(x);
+        resolve_image(x);
         return;
     case ROUTE_REF_NETWORK:
         resolve_network(x);

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from clawtest import VICTIM, HttpConn, build_request, http_unix
+from clawtest import VICTIM, HttpConn, build_request, busybox_tar, http_unix, import_image
 
 OWN_LIST = "/v1.41/containers/json?all=1&filters=" + quote('{"label":["clawsup.tenant=a"]}')
 CREATE = "/v1.41/containers/create?name=openclaw-sbx-a-x"
@@ -312,3 +312,24 @@ def test_create_mismatch_is_removed(proxy, relay, engine, image):
     assert engine.docker("ps", "-aq", "--filter", "name=openclaw-sbx-a-x") == ""
     assert proxy.request("GET", "/containers/openclaw-sbx-a-x/json").status == 404
     assert "ALARM" in proxy.text()
+
+
+# ---------------------------------------------------------------- images by id
+def test_an_image_by_id_is_shown_only_under_a_tag_of_the_list(proxy, relay, engine, image):
+    own = engine.docker("image", "inspect", "-f", "{{.Id}}", image)
+    secret = engine.docker("image", "inspect", "-f", "{{.Id}}", import_image(engine, "clawtest-secret:1", busybox_tar()))
+    engine.docker("tag", image, "clawtest-secret:2")
+    try:
+        absent = "sha256:" + "0" * 64
+        for path in ("/images/%s/json", "/images/%s/history"):
+            assert proxy.request("GET", path % own).status == 200
+            a, b = proxy.request("GET", path % secret), proxy.request("GET", path % absent)
+            assert a.status == b.status == 404 and a.headers == b.headers
+            assert a.body == b.body.replace(absent.encode(), secret.encode())
+        assert proxy.request("GET", "/images/%s/json" % own).json()["RepoTags"] == [image]
+        relay.forget()
+        for ref in (secret[7:], secret[7:19], secret[:19], own[7:], own[7:19], "clawtest-secret:1", "sha256:" + "A" * 64):
+            assert proxy.request("GET", "/images/%s/json" % ref).status == 404
+        assert relay.targets() == []
+    finally:
+        engine.docker("rmi", "clawtest-secret:1", "clawtest-secret:2")

@@ -66,6 +66,12 @@ static struct row rows[] = {
     {"\"Caf\\u00e9\":0", "", 400, "create.Caf??"},
     /* Config */
     {"\"Volumes\":{\"/v\":{}}", "", 403, "create.Volumes"},
+    {"\"Volumes\":{\"/w\":{},\"/v\":{}}", BIND "[\"/data/tenants/a/workspace:/w\"]", 403, "create.Volumes"},
+    {"\"Volumes\":{\"/w\":{\"x\":1}}", BIND "[\"/data/tenants/a/workspace:/w\"]", 403, "create.Volumes"},
+    {"\"Volumes\":{\"/w/x\":{}}", BIND "[\"/data/tenants/a/workspace:/w\"]", 403, "create.Volumes"},
+    {"\"Volumes\":{\"/w//\":{}}", BIND "[\"/data/tenants/a/workspace:/w\"]", 403, "create.Volumes"},
+    {"\"volumes\":{\"/w\":{}}", BIND "[\"/data/tenants/a/workspace:/w\"]", 400, "create.volumes"},
+    {"\"Volumes\":[\"/w\"]", BIND "[\"/data/tenants/a/workspace:/w\"]", 400, "create.Volumes"},
     {"\"ExposedPorts\":{\"80/tcp\":{}}", "", 403, "create.ExposedPorts"},
     {"\"OnBuild\":[\"RUN x\"]", "", 403, "create.OnBuild"},
     {"\"NetworkDisabled\":true", "", 403, "create.NetworkDisabled"},
@@ -368,6 +374,23 @@ Test(create, binds_have_a_count_cap)
         json_array_append_new(binds, json_string(text));
     }
     cr_expect_eq(create_parse(p, "box", body, &m, &r), -EFBIG);
+}
+
+/* Docker's Python library repeats there the targets of its binds. */
+Test(create, volumes_may_repeat_mount_targets_and_are_not_written)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_create_model_ struct create_model *m = NULL;
+    struct refusal r = {0};
+
+    cr_assert_eq(parse(p,
+                     "{\"Image\":\"img\",\"Volumes\":{\"/w/\":{},\"/t\":null},\"HostConfig\":{\"Binds\":["
+                     "\"/data/tenants/a/workspace:/w:rw\"],\"Tmpfs\":{\"/t\":\"\"}}}",
+                     &m, &r),
+        0, "%s", r.reason);
+    _cleanup_json_ json_t *o = rendered(m, 41);
+    cr_expect_null(json_object_get(o, "Volumes"));
+    cr_expect_eq(json_array_size(json_object_get(json_object_get(o, "HostConfig"), "Mounts")), 1);
 }
 
 /* ---------------------------------------------------------------- forced values */

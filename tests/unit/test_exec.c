@@ -40,7 +40,9 @@ ParameterizedTestParameters(exec, refused)
         {"{\"Cmd\":[\"x\"],\"Detach\":\"true\"}", 400, "exec.Detach"},
         {"{\"Cmd\":[\"x\"],\"AttachStderr\":1}", 400, "exec.AttachStderr"},
         {"{\"Cmd\":[\"x\"],\"ConsoleSize\":[1,2,3]}", 400, "exec.ConsoleSize"},
-        {"{\"Cmd\":[\"x\"],\"Container\":\"x\"}", 403, "exec.Container"},
+        {"{\"Cmd\":[\"x\"],\"Container\":1}", 400, "exec.Container"},
+        {"{\"Cmd\":[\"x\"],\"container\":\"x\"}", 400, "exec.container"},
+        {"{\"Cmd\":[\"x\"],\"Containers\":\"x\"}", 403, "exec.Containers"},
     };
     return cr_make_param_array(struct row, rows, ARRAY_SIZE(rows));
 }
@@ -63,10 +65,11 @@ ParameterizedTest(struct row *row, exec, refused)
 Test(exec, rendered_body_is_exactly_the_model)
 {
     _cleanup_policy_ struct policy *p = fixture_policy();
-    _cleanup_json_ json_t *body = fixture_json(
-        "{\"Cmd\":[\"sh\",\"-c\",\"x\"],\"Env\":[\"A=b\\nc\"],\"User\":\"1000:1000\",\"WorkingDir\":\"/w\","
-        "\"Tty\":true,\"AttachStdin\":true,\"AttachStdout\":true,\"Detach\":true,"
-        "\"DetachKeys\":\"ctrl-p,q\",\"ConsoleSize\":[24,80]}");
+    _cleanup_json_ json_t *body =
+        fixture_json("{\"Container\":\"x\",\"Cmd\":[\"sh\",\"-c\",\"x\"],\"Env\":[\"A=b\\nc\"],\"User\":"
+                     "\"1000:1000\",\"WorkingDir\":\"/w\","
+                     "\"Tty\":true,\"AttachStdin\":true,\"AttachStdout\":true,\"Detach\":true,"
+                     "\"DetachKeys\":\"ctrl-p,q\",\"ConsoleSize\":[24,80]}");
     _cleanup_json_ json_t *want = fixture_json(
         "{\"User\":\"1000:1000\",\"Privileged\":false,\"Tty\":true,\"AttachStdin\":true,\"AttachStdout\":"
         "true,"

@@ -341,6 +341,9 @@ Test(respond, image_inspect_and_history)
     json_object_set_new(image, "RepoDigests", json_pack("[s]", "secret@sha256:00"));
     json_object_set_new(json_array_get(rows, 0), "Tags", json_pack("[s, s]", "img:latest", "secret:1"));
     cr_assert_eq(respond_image_inspect(&VIEW(p), image, &out), 0);
+    /* There for a client that looks into it, with nothing of the engine's. */
+    cr_expect(json_is_object(json_object_get(out, "ContainerConfig")));
+    cr_expect_eq(json_object_size(json_object_get(out, "ContainerConfig")), 0);
     cr_assert_eq(respond_image_history(&VIEW(p), rows, &history), 0);
     _cleanup_free_ char *a = json_to_string(out), *b = json_to_string(history);
     cr_expect_null(strstr(a, "secret"), "%s", a);
