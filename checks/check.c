@@ -37,11 +37,3 @@ struct check *check_free(struct check *c)
         c->destroy(c);
     return NULL;
 }
-
-const char *check_result_to_string(enum check_result r)
-{
-    static const char *const names[_CHECK_RESULT_MAX] = {
-        [CHECK_OK] = "ok", [CHECK_FAIL] = "fail", [CHECK_UNKNOWN] = "unknown"};
-
-    return (unsigned)r < _CHECK_RESULT_MAX ? names[r] : "invalid";
-}

@@ -29,8 +29,6 @@ struct check; /* one running sample */
 struct check *check_free(struct check *c);
 DEFINE_CLEANUP(struct check *, check_free)
 
-const char *check_result_to_string(enum check_result r); /* "ok", "fail", "unknown" */
-
 /* The shared libcurl multi handle for probes. */
 struct check_http_pool;
 int check_http_pool_new(sd_event *event, struct check_http_pool **ret);

@@ -176,16 +176,6 @@ char *json_to_string(const json_t *j)
     return json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
-bool json_has_plain_keys(const json_t *object)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)object, key,
-        value) for (const char *s = key; *s; s++) if (*s < 0x20 || *s > 0x7e) return false;
-    return true;
-}
-
 bool json_is_zero(const json_t *j)
 {
     if (!j)

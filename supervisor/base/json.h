@@ -29,8 +29,5 @@ int json_load_engine(const char *data, size_t len, size_t max, json_t **ret, str
 /* Compact, keys in insertion order, non-ASCII as UTF-8; caller frees. NULL when out of memory. */
 char *json_to_string(const json_t *j);
 
-/* True if every key of the object is printable ASCII: what a typed object demands (a map checks its own). */
-bool json_has_plain_keys(const json_t *object);
-
 /* null, false, 0, 0.0, "", [] or {}: what Go's decoder leaves at the zero value. NULL (absent) counts. */
 bool json_is_zero(const json_t *j);

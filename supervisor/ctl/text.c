@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/rfc3339.h"
 #include "base/str.h"
@@ -144,12 +143,4 @@ bool text_colour_wanted(void)
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
     return !(no && *no) && !(term && strcmp(term, "dumb") == 0) && isatty(STDOUT_FILENO);
-}
-
-uint64_t text_realtime(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }

@@ -1,5 +1,5 @@
 /* text.h: values as people read them: ages, sizes, states in colour, and outside text made safe for a
- * terminal. Pure but for text_realtime(). */
+ * terminal. */
 #pragma once
 
 #include <jansson.h>
@@ -45,5 +45,3 @@ const char *text_sgr(enum text_colour c);
 /* True when standard output is a terminal that takes colour and NO_COLOR (https://no-color.org/) is not set.
  */
 bool text_colour_wanted(void);
-
-uint64_t text_realtime(void);

@@ -59,10 +59,8 @@ DEFINE_CLEANUP(struct control *, control_server_free)
 int control_add_client(struct control *c, int fd);
 size_t control_clients(const struct control *c);
 
-/* The request's object (borrowed) and its string and integer fields. An absent or null field is 0 with `ret`
+/* The request's string and integer fields. An absent or null field is 0 with `ret`
  * untouched; one of the wrong type, or out of 0..max, is -EINVAL. 1: there. */
-const json_t *control_request_json(const struct control_request *req);
-const char *control_request_verb(const struct control_request *req);
 int control_request_string(const struct control_request *req, const char *key, const char **ret);
 int control_request_u64(const struct control_request *req, const char *key, uint64_t max, uint64_t *ret);
 int control_request_bool(const struct control_request *req, const char *key, bool *ret);

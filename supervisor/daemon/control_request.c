@@ -51,16 +51,6 @@ void control_request_orphan(struct control_request *req)
 
 /* ---------------------------------------------------------------- fields */
 
-const json_t *control_request_json(const struct control_request *req)
-{
-    return req->json;
-}
-
-const char *control_request_verb(const struct control_request *req)
-{
-    return req->verb;
-}
-
 static const json_t *field(const struct control_request *req, const char *key)
 {
     const json_t *v = json_object_get(req->json, key);

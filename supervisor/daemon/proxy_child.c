@@ -416,7 +416,6 @@ int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
     proc->control = TAKE_FD(ours);
     proxy_process_retire(p, drain);
     p->now = proc;
-    p->launches++;
     proxy_pidfile_write(p, proc->pid);
     r = proxy_process_watch(proc, e);
     if (r < 0)
@@ -469,11 +468,6 @@ bool proxy_child_adopting(const struct proxy_child *p)
 pid_t proxy_child_pid(const struct proxy_child *p)
 {
     return p->now ? p->now->pid : 0;
-}
-
-uint64_t proxy_child_restarts(const struct proxy_child *p)
-{
-    return p->launches > 0 ? p->launches - 1 : 0;
 }
 
 struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain)

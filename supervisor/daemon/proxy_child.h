@@ -30,7 +30,6 @@ int proxy_child_reopen(struct proxy_child *p, struct err *e);
 
 bool proxy_child_adopting(const struct proxy_child *p);
 pid_t proxy_child_pid(const struct proxy_child *p); /* 0: none */
-uint64_t proxy_child_restarts(const struct proxy_child *p);
 
 /* Lets go: the process is told to drain (`drain`) or is left running for the next clawsupd. */
 struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain);

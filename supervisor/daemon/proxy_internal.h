@@ -34,7 +34,6 @@ struct proxy_child {
     struct proxy_process *now, *old;
     bool adopting;
     sd_event_source *adopt_timer;
-    uint64_t launches;
     struct quota lines; /* of the journal, for what its client does */
 };
 

@@ -426,7 +426,6 @@ static int on_adopt_hello(sd_event_source *s, int fd, uint32_t revents, void *us
         adopt_end(p, false);
         return 0;
     }
-    p->launches = 1;
     manager_note(
         t, &t->proxy, LOG_NOTICE, NULL, "proxy", "adopted the running proxy (pid %d)", (int)p->now->pid);
     adopt_changes(p);

@@ -1,5 +1,5 @@
-/* engine.c: calls and the version they wait for (see engine.h). Must not know containers (containers.c) or
- * the event stream (events.c). */
+/* engine.c: calls and the version they wait for (see engine.h). Must not know containers or the event
+ * stream (events.c). */
 #include "engine/engine.h"
 
 #include <assert.h>

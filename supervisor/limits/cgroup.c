@@ -215,17 +215,3 @@ int cgroup_slice_dir(const struct limits_host *h, const char *slice, char *out, 
     }
     return used < n ? 0 : -ENAMETOOLONG;
 }
-
-void cgroup_sample_add(struct cgroup_sample *sum, const struct cgroup_sample *x)
-{
-    const unsigned usage = CGROUP_MEMORY_CURRENT | CGROUP_OOM_KILLS | CGROUP_CPU_USAGE |
-                           CGROUP_CPU_THROTTLED | CGROUP_PIDS_CURRENT | CGROUP_POPULATED;
-
-    sum->have |= x->have & usage;
-    sum->memory_current_bytes += x->memory_current_bytes;
-    sum->oom_kills += x->oom_kills;
-    sum->cpu_usage_us += x->cpu_usage_us;
-    sum->cpu_throttled_us += x->cpu_throttled_us;
-    sum->pids_current += x->pids_current;
-    sum->populated = sum->populated || x->populated;
-}

@@ -51,10 +51,6 @@ int cgroup_read_pid(const struct limits_host *h, pid_t pid, struct cgroup_sample
  * -EOPNOTSUPP without a v2 tree, -ENAMETOOLONG. Does not touch the disk. */
 int cgroup_slice_dir(const struct limits_host *h, const char *slice, char *out, size_t n);
 
-/* Adds usage (memory, cpu, pids, oom kills) of `x` to `sum`; limits are not added. A tenant without a slice
- * is the sum of its containers. */
-void cgroup_sample_add(struct cgroup_sample *sum, const struct cgroup_sample *x);
-
 /* ---- tenants on a v2 host without systemd (LIMITS_CGROUPFS): clawsup is the writer there */
 
 /* The CgroupParent of a tenant, as the engine takes it: "/clawsup/SLUG". */

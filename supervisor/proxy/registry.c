@@ -246,13 +246,6 @@ const char *registry_find(const struct registry *r, const char *ref)
     return found ? found->id : NULL;
 }
 
-const char *registry_name(const struct registry *r, const char *id)
-{
-    const struct container *c = find_id(r, id);
-
-    return c ? c->name : NULL;
-}
-
 bool registry_row_is_own(const struct registry *r, const json_t *labels, const char *engine_name)
 {
     const char *tenant = json_string_value(json_object_get(labels, LABEL_TENANT));

@@ -52,8 +52,6 @@ size_t registry_count(const struct registry *r);
  * id prefix of at least 4 digits; among own containers only. The full id, or NULL. Belongs to the registry.
  */
 const char *registry_find(const struct registry *r, const char *ref);
-/* The engine's name of an own id; NULL. */
-const char *registry_name(const struct registry *r, const char *id);
 
 /* Makes the registry what a list says: rows that carry the tenant's label, the sandbox role and an own name
  * are added, those not in the list are removed. registry_mark() is called when the list is asked for: what is

@@ -231,16 +231,3 @@ const char *saga_op_to_string(enum saga_op op)
 
     return op < _SAGA_OP_MAX ? names[op] : "?";
 }
-
-const char *saga_outcome_to_string(enum saga_outcome o)
-{
-    static const char *const names[_SAGA_OUTCOME_MAX] = {[SAGA_RUNNING] = "running",
-        [SAGA_DONE] = "done",
-        [SAGA_REFUSED] = "refused",
-        [SAGA_ROLLED_BACK] = "rolled back",
-        [SAGA_STUCK] = "stuck",
-        [SAGA_LEFT] = "left",
-        [SAGA_SUSPENDED] = "suspended"};
-
-    return o < _SAGA_OUTCOME_MAX ? names[o] : "?";
-}

@@ -66,4 +66,3 @@ void saga_resume(struct saga *s, const struct saga_facts *f);
 /* Takes the result of s->op and sets the next one. `running`: for INSPECT_OLD, whether the old one runs. */
 void saga_step(struct saga *s, enum saga_result result, bool running);
 const char *saga_op_to_string(enum saga_op op);
-const char *saga_outcome_to_string(enum saga_outcome o);

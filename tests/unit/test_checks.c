@@ -534,11 +534,3 @@ Test(checks, a_lagging_loop_is_unknown, .init = setup, .fini = teardown)
     wait_for(&g);
     cr_expect_eq(g.sample.result, CHECK_UNKNOWN, "%s", g.sample.detail);
 }
-
-Test(checks, results_have_names)
-{
-    cr_expect_str_eq(check_result_to_string(CHECK_OK), "ok");
-    cr_expect_str_eq(check_result_to_string(CHECK_FAIL), "fail");
-    cr_expect_str_eq(check_result_to_string(CHECK_UNKNOWN), "unknown");
-    cr_expect_str_eq(check_result_to_string(_CHECK_RESULT_MAX), "invalid");
-}

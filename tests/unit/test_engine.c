@@ -7,9 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/json.h"
-#include "engine/containers.h"
 #include "engine/engine.h"
-#include "engine/networks.h"
 #include "engine/version.h"
 #include "tests/support/fake_engine.h"
 
@@ -318,8 +316,7 @@ Test(engine, labels_that_differ_in_case_do_not_hide_a_container, .init = setup, 
         "[{\"path\":\"/"
         "json\",\"fault\":\"body\",\"text\":\"[{\\\"Labels\\\":{\\\"Foo\\\":\\\"1\\\",\\\"foo\\\":"
         "\\\"2\\\"}}]\"}]");
-    cr_assert_eq(containers_list(engine, NULL, on_answer, &got, NULL), 0);
-    run_until(&got.calls, 1);
+    get("/containers/json", USEC_PER_SEC);
     cr_expect_eq(got.result, ENGINE_OK, "%s", got.message);
     cr_expect_eq(json_array_size(got.body), 1);
 }
@@ -387,8 +384,6 @@ Test(engine, arguments_that_cannot_be_sent, .init = setup, .fini = teardown)
         cr_expect_eq(
             engine_request(engine, "GET", bad[i], NULL, 1, on_answer, &got, NULL), -EINVAL, "%s", bad[i]);
     cr_expect_eq(engine_request(engine, "GET", "/info", NULL, 0, on_answer, &got, NULL), -EINVAL);
-    cr_expect_eq(containers_start(engine, "", on_answer, &got, NULL), -EINVAL);
-    cr_expect_eq(networks_remove(engine, "", on_answer, &got, NULL), -EINVAL);
     memset(text + 1, 'x', 150);
     cr_expect_eq(engine_new(loop, text, &other), -ENAMETOOLONG);
     cr_expect_eq(engine_new(loop, "docker.sock", &other), -EINVAL);
@@ -515,83 +510,17 @@ Test(engine, free_inside_a_deadline, .init = setup, .fini = teardown)
     cr_expect_null(engine);
 }
 
-/* ---------------------------------------------------------------- containers */
+/* ---------------------------------------------------------------- events */
 
-static void done(int r, long status)
+static void post(const char *path, const json_t *body, long status)
 {
-    static unsigned n;
+    unsigned n = got.calls + 1;
 
-    n = got.calls + 1;
-    cr_assert_eq(r, 0);
+    cr_assert_eq(engine_request(engine, "POST", path, body, USEC_PER_SEC, on_answer, &got, NULL), 0);
     run_until(&got.calls, n);
     cr_assert_eq(got.result, ENGINE_OK, "%s", got.message);
     cr_assert_eq(got.status, status, "%ld %s", got.status, got.message);
 }
-
-Test(engine, life_of_a_container, .init = setup, .fini = teardown)
-{
-    _cleanup_json_ json_t *body =
-        json_pack("{s:s,s:{s:s}}", "Image", "a/b:c", "Labels", "clawsup.tenant", "a");
-    _cleanup_json_ json_t *limits = json_pack("{s:i}", "Memory", 1 << 20);
-    struct got *g = &got;
-
-    done(containers_image_inspect(engine, "a/b:c", on_answer, g, NULL), 200);
-    done(containers_image_inspect(engine, "missing:1", on_answer, g, NULL), 404);
-    cr_expect_str_eq(got.message, "No such image: missing:1");
-    done(containers_create(engine, "gw", body, on_answer, g, NULL), 201);
-    done(containers_create(engine, "gw", body, on_answer, g, NULL), 409);
-    done(containers_start(engine, "gw", on_answer, g, NULL), 204);
-    done(containers_start(engine, "gw", on_answer, g, NULL), 304);
-    done(containers_pause(engine, "gw", on_answer, g, NULL), 204);
-    done(containers_unpause(engine, "gw", on_answer, g, NULL), 204);
-    done(containers_update(engine, "gw", limits, on_answer, g, NULL), 200);
-    done(containers_restart(engine, "gw", 1, on_answer, g, NULL), 204);
-    done(containers_rename(engine, "gw", "gw.old", on_answer, g, NULL), 204);
-    done(containers_list(engine, "clawsup.tenant=a", on_answer, g, NULL), 200);
-    cr_expect_eq(json_array_size(got.body), 1);
-    done(containers_list(engine, "clawsup.tenant=b", on_answer, g, NULL), 200);
-    cr_expect_eq(json_array_size(got.body), 0);
-    done(containers_inspect(engine, "gw.old", on_answer, g, NULL), 200);
-    cr_expect_eq(
-        json_integer_value(json_object_get(json_object_get(got.body, "HostConfig"), "Memory")), 1 << 20);
-    done(containers_kill(engine, "gw.old", "SIGKILL", on_answer, g, NULL), 204);
-    done(containers_stop(engine, "gw.old", 1500000, on_answer, g, NULL), 304);
-    done(containers_remove(engine, "gw.old", true, on_answer, g, NULL), 204);
-    done(containers_inspect(engine, "gw.old", on_answer, g, NULL), 404);
-
-    const char *seen = fake_admin(&fake, "GET", "requests", "");
-    cr_expect(strstr(seen, "/v1.52/containers/gw/restart?t=1\""), "%s", seen);
-    cr_expect(strstr(seen, "/v1.52/containers/gw.old/stop?t=2\""), "rounded up");
-    cr_expect(strstr(seen, "DELETE /v1.52/containers/gw.old?v=false&force=true\""), "volumes stay");
-}
-
-Test(engine, life_of_a_network, .init = setup, .fini = teardown)
-{
-    _cleanup_json_ json_t *body =
-        json_pack("{s:s,s:b,s:{s:s}}", "Name", "net-a", "Internal", 1, "Labels", "clawsup.tenant", "a");
-
-    done(networks_create(engine, body, on_answer, &got, NULL), 201);
-    done(networks_list(engine, "clawsup.tenant", on_answer, &got, NULL), 200);
-    cr_expect_eq(json_array_size(got.body), 1);
-    done(networks_list(engine, NULL, on_answer, &got, NULL), 200);
-    cr_expect_eq(json_array_size(got.body), 2);
-    done(networks_inspect(engine, "net-a", on_answer, &got, NULL), 200);
-    cr_expect(json_is_true(json_object_get(got.body, "Internal")));
-    done(networks_remove(engine, "net-a", on_answer, &got, NULL), 204);
-    done(networks_inspect(engine, "net-a", on_answer, &got, NULL), 404);
-}
-
-Test(engine, a_slow_stop_is_not_a_failed_one, .init = setup, .fini = teardown)
-{
-    _cleanup_json_ json_t *body = json_pack("{s:s}", "Image", "x");
-
-    done(containers_create(engine, "gw", body, on_answer, &got, NULL), 201);
-    done(containers_start(engine, "gw", on_answer, &got, NULL), 204);
-    fake_admin(&fake, "POST", "rules", "[{\"path\":\"/stop\",\"fault\":\"delay\",\"seconds\":1.5}]");
-    done(containers_stop(engine, "gw", USEC_PER_SEC, on_answer, &got, NULL), 204);
-}
-
-/* ---------------------------------------------------------------- events */
 
 struct seen {
     unsigned ups, downs, events;
@@ -608,7 +537,8 @@ static void on_event(struct engine *e, const struct engine_event *ev, void *user
     case ENGINE_EV_STREAM_UP:
         s->ups++;
         /* A listener relists here: it must be able to start a call. */
-        cr_expect_eq(containers_list(e, NULL, on_answer, &got, NULL), 0);
+        cr_expect_eq(
+            engine_request(e, "GET", "/containers/json", NULL, USEC_PER_SEC, on_answer, &got, NULL), 0);
         break;
     case ENGINE_EV_STREAM_DOWN:
         s->downs++;
@@ -650,10 +580,10 @@ Test(engine, events_of_a_container, .init = setup, .fini = teardown)
     struct seen s = {};
 
     subscribe(&s);
-    done(containers_create(engine, "gw", body, on_answer, &got, NULL), 201);
+    post("/containers/create?name=gw", body, 201);
     run_until(&s.events, 1);
     cr_expect_str_eq(s.action, "create");
-    done(containers_start(engine, "gw", on_answer, &got, NULL), 204);
+    post("/containers/gw/start", NULL, 204);
     fake_admin(&fake, "POST", "die", "{\"id\":\"gw\",\"exit\":3}");
     run_until(&s.events, 3);
     cr_expect_str_eq(s.action, "die");

@@ -179,23 +179,6 @@ Test(limits_cgroup, a_pid_that_is_gone_or_points_outside)
     cr_expect_eq(s.pids_current, 9);
 }
 
-Test(limits_cgroup, sum)
-{
-    struct cgroup_sample sum = {0};
-    struct cgroup_sample a = {.have = CGROUP_MEMORY_CURRENT | CGROUP_MEMORY_MAX,
-        .memory_current_bytes = 10,
-        .memory_max_bytes = 100};
-    struct cgroup_sample b = {
-        .have = CGROUP_MEMORY_CURRENT | CGROUP_PIDS_CURRENT, .memory_current_bytes = 5, .pids_current = 2};
-
-    cgroup_sample_add(&sum, &a);
-    cgroup_sample_add(&sum, &b);
-    cr_expect_eq(sum.have, CGROUP_MEMORY_CURRENT | CGROUP_PIDS_CURRENT);
-    cr_expect_eq(sum.memory_current_bytes, 15);
-    cr_expect_eq(sum.pids_current, 2);
-    cr_expect_eq(sum.memory_max_bytes, 0);
-}
-
 Test(limits_cgroup, tenant_cgroups_are_written)
 {
     static const char *const files[] = {"cgroup.subtree_control", "acme/cpu.max", "acme/cpu.weight",

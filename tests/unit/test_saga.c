@@ -132,8 +132,8 @@ static void check_end(struct model *m, const struct saga *s)
     never_two(m);
     if (s->outcome == SAGA_STUCK || s->outcome == SAGA_SUSPENDED)
         return;
-    cr_assert(c || (!m->had_any && s->outcome == SAGA_REFUSED), "nothing has the name (%s): %s",
-        saga_outcome_to_string(s->outcome), m->trail);
+    cr_assert(c || (!m->had_any && s->outcome == SAGA_REFUSED), "nothing has the name (%d): %s",
+        (int)s->outcome, m->trail);
     if (s->outcome == SAGA_DONE)
         cr_assert(c == &m->new && c->running, "done, but not by the new one: %s", m->trail);
     if (s->outcome == SAGA_LEFT)
@@ -260,7 +260,7 @@ ParameterizedTest(struct row *row, saga, way_back)
         one(&m, &s, op == row->fail ? how : op == row->fail_back ? SAGA_FAILED : SAGA_OK);
     }
     cr_assert_str_eq(m.trail, row->trail);
-    cr_assert_eq(s.outcome, row->outcome, "%s: %s", m.trail, saga_outcome_to_string(s.outcome));
+    cr_assert_eq(s.outcome, row->outcome, "%s: %d", m.trail, (int)s.outcome);
     if (row->fail != 'r')
         check_end(&m, &s);
     if (s.outcome == SAGA_ROLLED_BACK)
@@ -408,8 +408,5 @@ Test(saga, names)
 {
     for (int i = 0; i < _SAGA_OP_MAX; i++)
         cr_assert_str_neq(saga_op_to_string((enum saga_op)i), "?");
-    for (int i = 0; i < _SAGA_OUTCOME_MAX; i++)
-        cr_assert_str_neq(saga_outcome_to_string((enum saga_outcome)i), "?");
     cr_assert_str_eq(saga_op_to_string(_SAGA_OP_MAX), "?");
-    cr_assert_str_eq(saga_outcome_to_string(_SAGA_OUTCOME_MAX), "?");
 }
