@@ -37,9 +37,9 @@
 #define MESSAGE_TENANT_PAUSED "e6828dbc2545431c8ce297c9f3b27da7" /* by the operator */
 #define MESSAGE_TENANT_RESUMED "9ed3a70227ca45babaf2ce7a43138f05"
 #define MESSAGE_PROXY_RELAUNCHED "ec4fb4711f674b2abb04c9c7b92d2e21"
-#define MESSAGE_PROXY_DENIED "3a87dd7d5f3045f790fb96ee925629b8" /* a request was refused */
+#define MESSAGE_PROXY_DENIED "3a87dd7d5f3045f790fb96ee925629b8"     /* a request was refused */
 #define MESSAGE_GATEWAY_TAMPERED "6785624f5a4e4343ac2a240b7bc5485e" /* a link in the way of a mount */
-#define MESSAGE_LIMITS_DRIFT "6e8865bc21d84209b6ecf1ba731d3a54" /* repaired */
+#define MESSAGE_LIMITS_DRIFT "6e8865bc21d84209b6ecf1ba731d3a54"     /* repaired */
 #define MESSAGE_LIMITS_OOM "b37b444e0927463080e606e043ed4347"
 #define MESSAGE_DISK_LOW "80ea485c685c4c21853aaca300c27a3d"
 #define MESSAGE_STORE_DEGRADED "4259bf7e45fc41618284016ba93f8a8b" /* state.db cannot be written */
