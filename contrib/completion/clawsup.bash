@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status events restart redeploy pause resume release reload upgrade check-config explain doctor version help"
+    local verbs="status events denials restart redeploy pause resume release reload upgrade check-config explain doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -46,6 +46,7 @@ _clawsup() {
     done
     case $verb in
     status) options+=" --watch" ;;
+    denials) options+=" --lines" ;;
     events) options+=" --follow --lines --tenant" ;;
     pause) options+=" --for" ;;
     explain) options+=" --body --api" ;;
@@ -57,7 +58,7 @@ _clawsup() {
     case $verb:$words in
     :*) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help:0) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
-    status:0 | events:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
+    status:0 | events:0 | denials:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
         mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
         ;;
     restart:1) mapfile -t COMPREPLY < <(compgen -W "proxy gateway" -- "$cur") ;;

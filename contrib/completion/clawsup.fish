@@ -4,8 +4,8 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status events restart redeploy pause resume release reload upgrade check-config explain doctor version help
-set -l on_tenant status events restart redeploy pause resume release explain
+set -l verbs status events denials restart redeploy pause resume release reload upgrade check-config explain doctor version help
+set -l on_tenant status events denials restart redeploy pause resume release explain
 
 complete -c clawsup -f
 complete -c clawsup -l socket -r -F -d 'Control socket of clawsupd'
@@ -18,6 +18,7 @@ complete -c clawsup -l version -d 'Version of clawsup'
 
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'How the tenants are'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a denials -d 'What a tenant was refused'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a restart -d 'Restart a component now'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a redeploy -d 'Replace the gateway by a new container'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a pause -d 'Do not act on a tenant for a while'
@@ -35,6 +36,7 @@ complete -c clawsup -n "__fish_seen_subcommand_from $on_tenant" -a '(__clawsup_t
 complete -c clawsup -n '__fish_seen_subcommand_from restart' -a 'proxy gateway'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l watch -d 'Redraw every second'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with new events'
+complete -c clawsup -n '__fish_seen_subcommand_from denials' -l lines -x -d 'So many groups'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l lines -x -d 'So many past events'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l tenant -x -a '(__clawsup_tenants)' -d 'The same as the argument'
 complete -c clawsup -n '__fish_seen_subcommand_from pause' -l for -x -a '10m 30m 1h 2h 8h 24h' -d 'How long'

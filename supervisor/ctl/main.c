@@ -9,7 +9,7 @@
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 
-static const struct ctl_command *const commands[] = {&verb_status, &verb_events, &verb_restart,
+static const struct ctl_command *const commands[] = {&verb_status, &verb_events, &verb_denials, &verb_restart,
     &verb_redeploy, &verb_pause, &verb_resume, &verb_release, &verb_reload, &verb_upgrade, &verb_check_config,
     &verb_explain, &verb_doctor, &verb_version};
 

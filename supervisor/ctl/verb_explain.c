@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "config/config_remedy.h"
 #include "ctl/explain.h"
 #include "ctl/text.h"
 
@@ -52,8 +53,15 @@ static int read_body(const struct ctl *c, const struct policy *p, const char *re
     return CTL_OK;
 }
 
+/* What in the configuration would change the verdict; NULL: nothing, or it is allowed. */
+static const char *remedy(const struct explanation *x)
+{
+    return x->reported ? config_remedy(x->rule, 403) : x->allowed ? NULL : config_remedy(x->rule, x->status);
+}
+
 static int print_json(const struct explanation *x, const char *request)
 {
+    const char *line = remedy(x);
     _cleanup_json_ json_t *notes = json_array(), *body = x->body ? json_loads(x->body, 0, NULL) : NULL;
     _cleanup_json_ json_t *j = NULL;
 
@@ -70,6 +78,8 @@ static int print_json(const struct explanation *x, const char *request)
     if (j && (!x->allowed || x->reported)) {
         (void)json_object_set_new(j, "rule", json_string(x->rule));
         (void)json_object_set_new(j, "message", json_string(x->message));
+        if (line)
+            (void)json_object_set_new(j, "allowed_by", json_string(line));
     }
     return j ? ctl_print_json(j, false) : CTL_FAILED;
 }
@@ -78,6 +88,7 @@ static void print_text(const struct ctl *c, const struct explanation *x)
 {
     const char *sgr = c->colour ? text_sgr(x->allowed ? TEXT_GREEN : TEXT_RED) : "";
     _cleanup_json_ json_t *body = x->body ? json_loads(x->body, 0, NULL) : NULL;
+    const char *allowed_by = remedy(x);
     char text[1024];
 
     (void)printf("%s%s%s", sgr, x->allowed ? "allowed" : "refused", *sgr ? TEXT_RESET : "");
@@ -86,6 +97,8 @@ static void print_text(const struct ctl *c, const struct explanation *x)
         (void)printf(" with %d by rule %s\n  %s\n", x->status, x->rule, text);
         if (*x->route)
             (void)printf("  route %s\n", x->route);
+        if (allowed_by)
+            (void)printf("  allowed by %s\n", allowed_by);
         return;
     }
     (void)printf(" by route %s\n", x->route);

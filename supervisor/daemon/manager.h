@@ -29,6 +29,7 @@ struct manager;
 struct tenant;
 struct op;
 struct proxy_child;
+struct denials;
 
 /* One finished probe, newest last. */
 struct probe_record {
@@ -106,6 +107,7 @@ struct tenant {
     uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;
     struct rate cpu_rate;
     struct request_counts requests; /* of all its proxies since our start */
+    struct denials *denials;        /* what they refused, since the tenant was added */
 
     /* as last told to people */
     enum rec_level level;

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/denials.h"
 #include "daemon/messages.h"
 #include "daemon/staging.h"
 
@@ -81,8 +82,8 @@ static bool may_log(struct proxy_process *proc, const struct log_fields *f)
     if (!quota_take(q, manager_now(proc->child->tenant->manager), 1))
         return false;
     if (left_out > 0)
-        log_full(LOG_NOTICE, f, "%llu more refusals were not logged; the counters have them",
-            (unsigned long long)left_out);
+        log_full(LOG_NOTICE, f, "%llu more refusals were not logged; `clawsup denials %s` has them",
+            (unsigned long long)left_out, proc->child->tenant->slug);
     q->refused = 0;
     return true;
 }
@@ -91,16 +92,18 @@ static void on_decision(struct proxy_process *proc, const json_t *j)
 {
     struct tenant *t = proc->child->tenant;
     struct log_fields f = {.tenant = t->slug, .component = "proxy"};
-    bool allow = strcmp(get_text(j, "decision"), "allow") == 0;
+    const char *decision = get_text(j, "decision");
+    bool allow = strcmp(decision, "allow") == 0;
     /* Our own probes come every other second: what they find is told by the state. */
     bool quiet = allow || strcmp(get_text(j, "route"), "ping") == 0;
 
+    (void)denials_record(t->denials, j, realtime_now());
     if (quiet ? log_get_level() < LOG_DEBUG : !may_log(proc, &f))
         return;
-    f.message_id = allow ? NULL : MESSAGE_PROXY_DENIED;
-    log_full(quiet ? LOG_DEBUG : LOG_NOTICE, &f, "%s %s %s%s%s%s%s", get_text(j, "decision"),
-        get_text(j, "method"), get_text(j, "route"), *get_text(j, "object") ? " " : "", get_text(j, "object"),
-        allow ? "" : ": ", allow ? "" : get_text(j, "reason"));
+    f.message_id = strcmp(decision, "deny") == 0 ? MESSAGE_PROXY_DENIED : NULL;
+    log_full(quiet ? LOG_DEBUG : LOG_NOTICE, &f, "%s %s %s%s%s%s%s", decision, get_text(j, "method"),
+        get_text(j, "route"), *get_text(j, "object") ? " " : "", get_text(j, "object"), allow ? "" : ": ",
+        allow ? "" : get_text(j, "reason"));
 }
 
 static void on_stage(struct proxy_process *proc, const json_t *j)

@@ -207,6 +207,11 @@ static int collect_event(const struct store_event *ev, void *userdata)
         userdata, status_event_json(ev->seq, ev->at, ev->tenant, ev->component, ev->kind, ev->text));
 }
 
+const char *status_filter(const struct tenant *t)
+{
+    return t->config->policy->filter == POLICY_FILTER_REPORT ? "report" : "enforce";
+}
+
 static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t real)
 {
     struct manager *m = t->manager;
@@ -224,7 +229,7 @@ static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t 
         component_json(&t->gateway, now, real), "proxy_requests", "allowed", (json_int_t)t->requests.allowed,
         "reported", (json_int_t)t->requests.reported, "denied", (json_int_t)t->requests.denied, "errors",
         (json_int_t)t->requests.errors, "records_dropped", (json_int_t)t->requests.dropped, "filter",
-        t->config->policy->filter == POLICY_FILTER_REPORT ? "report" : "enforce");
+        status_filter(t));
     if (!o)
         return NULL;
     put(o, "quarantined_since", v.quarantined ? mono_json(v.quarantine_since_us, now, real) : json_null());

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/denials.h"
 #include "daemon/limits_driver.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
@@ -171,8 +172,10 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
     t->manager = m;
     memcpy(t->slug, c->slug, sizeof(t->slug));
     bind_config(t, c);
-    r = join_core(t, e);
+    t->denials = denials_new(realtime_now());
+    r = t->denials ? join_core(t, e) : err_set(e, -ENOMEM, "out of memory");
     if (r < 0) {
+        (void)denials_free(t->denials);
         free(t);
         return r;
     }
@@ -359,5 +362,6 @@ void tenant_remove(struct tenant *t, bool stop)
     (void)tenant_index_set(&m->by_index, t->index, NULL);
     metrics_remove_tenant(m->metrics, t->slug);
     HASH_DELETE(hh, m->tenants, t);
+    (void)denials_free(t->denials);
     free(t);
 }

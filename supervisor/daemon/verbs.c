@@ -11,7 +11,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/rfc3339.h"
+#include "config/config_remedy.h"
 #include "daemon/control.h"
+#include "daemon/denials.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/status.h"
@@ -185,6 +187,32 @@ void verbs_event(struct manager *m, int64_t seq, const char *tenant, const char 
             f->req, json_pack("{s:o}", "event",
                         status_event_json(seq, realtime_now(), tenant, component, kind, text)));
     }
+}
+
+/* ---------------------------------------------------------------- what was refused */
+
+static int verb_denials(struct control_request *req, void *userdata)
+{
+    struct manager *m = userdata;
+    uint64_t lines = DENIALS_MAX;
+    int r = 0;
+    struct tenant *t = need_tenant(m, req, &r);
+    json_t *j;
+
+    if (!t)
+        return r;
+    if (control_request_u64(req, "lines", DENIALS_MAX, &lines) < 0)
+        return control_error(req, CONTROL_USAGE, "malformed field", "lines: 0..256");
+    if (!t->child)
+        return control_error(req, CONTROL_REFUSED, "its proxy is external: it does not tell what it refuses",
+            "the log of that proxy's container");
+    j = denials_to_json(t->denials, lines, config_remedy);
+    if (j && (json_object_set_new(j, "tenant", json_string(t->slug)) < 0 ||
+                 json_object_set_new(j, "filter", json_string(status_filter(t))) < 0)) {
+        json_decref(j);
+        j = NULL;
+    }
+    return j ? control_reply(req, j) : -ENOMEM;
 }
 
 /* ---------------------------------------------------------------- acting verbs */
@@ -386,8 +414,9 @@ static int verb_upgrade(struct control_request *req, void *userdata)
 /* ---------------------------------------------------------------- the socket */
 
 static const struct control_verb table[] = {{"status", verb_status}, {"events", verb_events},
-    {"version", verb_version}, {"restart", verb_restart}, {"redeploy", verb_redeploy}, {"pause", verb_pause},
-    {"resume", verb_resume}, {"release", verb_release}, {"reload", verb_reload}, {"upgrade", verb_upgrade}};
+    {"denials", verb_denials}, {"version", verb_version}, {"restart", verb_restart},
+    {"redeploy", verb_redeploy}, {"pause", verb_pause}, {"resume", verb_resume}, {"release", verb_release},
+    {"reload", verb_reload}, {"upgrade", verb_upgrade}};
 
 static int control_gid(const struct config *c, gid_t *ret, struct err *e)
 {

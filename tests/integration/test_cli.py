@@ -28,7 +28,7 @@ tenant: {
 };
 """
 
-VERBS = ["status", "events", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
+VERBS = ["status", "events", "denials", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
          "doctor", "version"]
 
 
@@ -93,6 +93,8 @@ def test_every_verb_has_help_with_examples(verb):
     (("pause", "a", "--for", "0s"), "24h"),
     (("events", "--lines", "-1"), "--lines"),
     (("events", "--lines", "10001"), "--lines"),
+    (("denials",), "usage: clawsup denials TENANT"),
+    (("denials", "a", "--lines", "257"), "--lines"),
     (("explain", "acme"), "usage: clawsup explain TENANT"),
 ])
 def test_usage_errors_exit_64_and_say_what_would_work(args, text):
@@ -113,7 +115,7 @@ def test_version_and_options_anywhere():
 
 
 # ---------------------------------------------------------------- no daemon
-@pytest.mark.parametrize("args", [("status",), ("status", "a"), ("events",), ("events", "--follow"), ("restart", "a"),
+@pytest.mark.parametrize("args", [("status",), ("status", "a"), ("events",), ("events", "--follow"), ("denials", "a"), ("restart", "a"),
                                   ("redeploy", "a"), ("pause", "a"), ("resume", "a"), ("release", "a"), ("reload",)])
 def test_an_absent_daemon_is_3(args, tmp_path):
     p = run(*args, "--socket", str(tmp_path / "none"))
@@ -386,6 +388,37 @@ def test_status_watch_goes_on_while_the_daemon_restarts(canned, tmp_path):
         p.communicate(timeout=10)
 
 
+# ---------------------------------------------------------------- denials
+def denial(rule, denied, **kw):
+    return {"rule": rule, "route": None, "denied": denied, "reported": 0, "first_at": "2026-05-01T09:00:00Z",
+            "last_at": "2026-05-01T09:59:00Z", "method": "POST", "path": None, "status": 403, "reason": "no",
+            "allowed_by": None, **kw}
+
+
+def denials(*rows, **kw):
+    return {"v": 1, "ok": True, "tenant": "a", "filter": "enforce", "since": "2026-05-01T08:00:00.000000Z",
+            "groups": len(rows), "forgotten": 0, "denials": list(rows), **kw}
+
+
+def test_denials(canned):
+    d = canned(denials(
+        denial("allow-update", 7, reported=2, route="container-update", allowed_by="proxy.allow.update = true"),
+        denial("route-never", 1, route="networks/*", path="/v1.41/networks/create", reason="not \x1b[2Jfor tenants"),
+        groups=3, forgotten=4))
+    p = run("denials", "a", "--plain", "--socket", d.path)
+    assert p.returncode == 0 and d.asked == [{"v": 1, "verb": "denials", "tenant": "a", "lines": 50}]
+    rows = [line.split("\t") for line in p.stdout.splitlines()]
+    assert rows[0] == ["REFUSED", "REPORTED", "LAST", "RULE", "ROUTE", "ALLOWED BY", "EXAMPLE"]
+    assert [r[:2] + r[3:] for r in rows[1:]] == [
+        ["7", "2", "allow-update", "container-update", "proxy.allow.update = true", "no"],
+        ["1", "0", "route-never", "networks/*", "cannot be allowed", "POST /v1.41/networks/create: not ?[2Jfor tenants"]]
+    p = run("denials", "a", "--lines", "2", "--socket", d.path)
+    assert "1 more groups: --lines 256\n4 groups of long ago were forgotten\n" in p.stdout and d.asked[1]["lines"] == 2
+    assert json.loads(run("denials", "a", "--json", "--socket", d.path).stdout)["forgotten"] == 4
+    d = canned(denials())
+    assert run("denials", "a", "--socket", d.path).stdout == "nothing was refused since 2026-05-01T08:00:00.000000Z\n"
+
+
 # ---------------------------------------------------------------- check-config
 def test_check_config_good(conf):
     p = run("check-config", conf)
@@ -472,7 +505,9 @@ def test_explain_what_depends_on_the_running_proxy_is_said(conf, request_, targe
 def test_explain_in_words(conf):
     p = run("explain", "--config", conf, "acme", "POST /build")
     assert p.returncode == 1
-    assert p.stdout.startswith("refused with 403 by rule route-never\n  clawsup: ")
+    assert p.stdout.startswith("refused with 403 by rule route-never\n  clawsup: ") and "allowed by" not in p.stdout
+    p = run("explain", "--config", conf, "acme", "POST /containers/x/restart")
+    assert "  allowed by proxy.allow.restart = true\n" in p.stdout
     p = run("explain", "--config", conf, "acme", "GET /info")
     assert p.returncode == 0 and p.stdout.startswith("allowed by route info\n")
 
