@@ -31,7 +31,7 @@ static void add_row(struct table *t, const json_t *d, uint64_t now)
     char age[48] = "", text[512];
     uint64_t at;
 
-    if (text_time(d, "last_at", &at))
+    if (now > 0 && text_time(d, "last_at", &at))
         text_ago(age, sizeof(age), now, at);
     table_cellf(t, TEXT_PLAIN, "%" PRIu64, text_u64(d, "denied", 0));
     table_cellf(t, TEXT_PLAIN, "%" PRIu64, text_u64(d, "reported", 0));
@@ -51,12 +51,12 @@ static int print_list(const struct ctl *c, const json_t *reply)
     const struct table_style style = {.plain = c->plain, .no_heading = c->no_heading, .colour = c->colour};
     const json_t *list = json_object_get(reply, "denials");
     _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns), &style);
-    uint64_t now = text_realtime(), groups = text_u64(reply, "groups", 0),
-             lost = text_u64(reply, "forgotten", 0);
+    uint64_t now = 0, groups = text_u64(reply, "groups", 0), lost = text_u64(reply, "forgotten", 0);
     char since[64];
 
     if (!t)
         return CTL_FAILED;
+    (void)text_time(reply, "now", &now); /* the daemon's clock, as the times in the rows */
     text_safe(since, sizeof(since), text_of(reply, "since"));
     if (groups == 0)
         (void)printf("nothing was refused since %s\n", since);

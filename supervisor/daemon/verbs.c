@@ -197,6 +197,7 @@ static int verb_denials(struct control_request *req, void *userdata)
     uint64_t lines = DENIALS_MAX;
     int r = 0;
     struct tenant *t = need_tenant(m, req, &r);
+    char now[RFC3339_MAX];
     json_t *j;
 
     if (!t)
@@ -207,7 +208,9 @@ static int verb_denials(struct control_request *req, void *userdata)
         return control_error(req, CONTROL_REFUSED, "its proxy is external: it does not tell what it refuses",
             "the log of that proxy's container");
     j = denials_to_json(t->denials, lines, config_remedy);
-    if (j && (json_object_set_new(j, "tenant", json_string(t->slug)) < 0 ||
+    rfc3339_format(now, sizeof(now), (uint64_t)realtime_now());
+    if (j && (json_object_set_new(j, "now", json_string(now)) < 0 ||
+                 json_object_set_new(j, "tenant", json_string(t->slug)) < 0 ||
                  json_object_set_new(j, "filter", json_string(status_filter(t))) < 0)) {
         json_decref(j);
         j = NULL;
