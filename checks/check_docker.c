@@ -36,23 +36,6 @@ const char *docker_health_to_string(enum docker_health h)
     return (unsigned)h < _DOCKER_HEALTH_MAX ? healths[h] : "invalid";
 }
 
-int docker_time_parse(const char *s, int64_t *ret_us)
-{
-    uint64_t us;
-    int r;
-
-    /* Go's zero time: it never happened. */
-    if (strcmp(s, "0001-01-01T00:00:00Z") == 0) {
-        *ret_us = 0;
-        return 0;
-    }
-    r = rfc3339_parse(s, &us);
-    if (r < 0)
-        return r;
-    *ret_us = (int64_t)us;
-    return 0;
-}
-
 /* An absent string is "", another type is -EINVAL. */
 static int get_string(const json_t *o, const char *key, const char **ret)
 {
@@ -77,17 +60,18 @@ static int get_int(const json_t *o, const char *key, int64_t min, int64_t max, i
     return 0;
 }
 
+/* Absent, and Go's zero time (it never happened), are 0. */
 static int get_time(const json_t *o, const char *key, int64_t *ret)
 {
     const char *s;
+    uint64_t us = 0;
 
     if (get_string(o, key, &s) < 0)
         return -EINVAL;
-    if (!*s) {
-        *ret = 0;
-        return 0;
-    }
-    return docker_time_parse(s, ret);
+    if (*s && strcmp(s, "0001-01-01T00:00:00Z") != 0 && rfc3339_parse(s, &us) < 0)
+        return -EINVAL;
+    *ret = (int64_t)us;
+    return 0;
 }
 
 static int find_name(const char *const *names, size_t n, const char *s, unsigned *ret)

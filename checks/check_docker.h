@@ -42,6 +42,3 @@ struct docker_facts {
 int docker_facts_from_inspect(const json_t *inspect, struct docker_facts *ret);
 const char *docker_state_to_string(enum docker_state s);
 const char *docker_health_to_string(enum docker_health h);
-/* RFC 3339 in UTC with nanoseconds, as the engine writes it -> microseconds since the epoch;
- * "0001-01-01T00:00:00Z" -> 0. -EINVAL. */
-int docker_time_parse(const char *s, int64_t *ret_us);

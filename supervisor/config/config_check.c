@@ -45,7 +45,8 @@ const char *config_check_path(const char *v)
                : "an absolute path without \".\", \"..\", \"//\" and without a '/' at the end";
 }
 
-bool config_is_system_path(const char *path)
+/* True for "/", "/etc" and the like, and for what contains or lies below one of them. */
+static bool is_system_path(const char *path)
 {
     /* Nothing of a tenant may lie in these, nor contain them. */
     static const char *const inside[] = {"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc",
@@ -69,9 +70,9 @@ const char *config_check_data_root(const char *v)
 
     if (valid)
         return valid;
-    return config_is_system_path(v) ? "a directory of its own, not one of the system's, such as "
-                                      "\"/data/tenants/SLUG\""
-                                    : NULL;
+    return is_system_path(v) ? "a directory of its own, not one of the system's, such as "
+                               "\"/data/tenants/SLUG\""
+                             : NULL;
 }
 
 const char *config_check_bind_root(const char *v)
@@ -80,10 +81,9 @@ const char *config_check_bind_root(const char *v)
 
     if (valid)
         return valid;
-    return config_is_system_path(v)
-               ? "a directory below the tenant's data_root, or another one that is not the "
-                 "system's"
-               : NULL;
+    return is_system_path(v) ? "a directory below the tenant's data_root, or another one that is not the "
+                               "system's"
+                             : NULL;
 }
 
 const char *config_check_socket(const char *v)

@@ -97,7 +97,8 @@ static bool equal_strv(const struct config_strv *p, const struct config_strv *q)
     return true;
 }
 
-bool config_key_equal(const struct config_key *k, const void *a, const void *b)
+/* Groups are never equal here. */
+static bool key_equal(const struct config_key *k, const void *a, const void *b)
 {
     switch (k->type) {
     case CONFIG_KEY_STRING:
@@ -124,7 +125,9 @@ bool config_key_equal(const struct config_key *k, const void *a, const void *b)
     }
 }
 
-unsigned config_schema_changes(
+/* Which changes lie between two structs that the schema describes (keys without a class give `change`).
+ * Values that live in the policy are skipped: policies are compared as a whole. */
+static unsigned schema_changes(
     const struct config_schema *s, const void *a, const void *b, enum config_change change)
 {
     unsigned changes = 0;
@@ -136,8 +139,8 @@ unsigned config_schema_changes(
         if (k->base != CONFIG_BASE_GROUP)
             continue; /* the policy as a whole, below */
         if (k->type == CONFIG_KEY_GROUP)
-            changes |= config_schema_changes(k->group, pa, pb, k->change ? k->change : change);
-        else if (!config_key_equal(k, pa, pb))
+            changes |= schema_changes(k->group, pa, pb, k->change ? k->change : change);
+        else if (!key_equal(k, pa, pb))
             changes |= k->change ? k->change : change;
     }
     return changes;
@@ -153,7 +156,7 @@ static bool equal_policy(const struct policy *a, const struct policy *b)
 
 unsigned config_tenant_changes(const struct config_tenant *a, const struct config_tenant *b)
 {
-    unsigned changes = config_schema_changes(&config_schema_tenant, a, b, CONFIG_CHANGE_IDENTITY);
+    unsigned changes = schema_changes(&config_schema_tenant, a, b, CONFIG_CHANGE_IDENTITY);
 
     if (!equal_policy(a->policy, b->policy) || a->sandbox_network != b->sandbox_network)
         changes |= CONFIG_CHANGE_POLICY;
@@ -173,7 +176,7 @@ bool config_needs_restart(const struct config *a, const struct config *b, struct
         const struct config_key *k = &s->keys[i];
 
         if ((k->flags & CONFIG_KEY_RESTART) &&
-            !config_key_equal(k, (const char *)a + k->offset, (const char *)b + k->offset)) {
+            !key_equal(k, (const char *)a + k->offset, (const char *)b + k->offset)) {
             (void)err_set(
                 e, -EINVAL, "%s differs; it takes effect with the next restart of clawsupd", k->name);
             return true;

@@ -161,7 +161,7 @@ static const struct config_key mount_keys[] = {
     {"target", STRING, AT(config_mount, target), .check = config_check_path, .help = "Path in the gateway."},
     {"read_only", BOOL, AT(config_mount, read_only), .def = "false", .help = "Mount it read-only."},
 };
-const struct config_schema config_schema_mount =
+static const struct config_schema schema_mount =
     SCHEMA(mount_keys, "gateway.mounts", "One mount of the gateway container.");
 
 static const struct config_key gateway_health_keys[] = {
@@ -221,8 +221,7 @@ static const struct config_key gateway_keys[] = {
         .help =
             "Where data_root is mounted in the gateway. Paths that the gateway binds into sandboxes are the "
             "host's, so the default fits."},
-    {"mounts", CUSTOM(config_read_mounts), .max = 32, .group = &config_schema_mount,
-        .equal = config_equal_mounts,
+    {"mounts", CUSTOM(config_read_mounts), .max = 32, .group = &schema_mount, .equal = config_equal_mounts,
         .form = "( { source = \"/HOST/PATH\"; target = \"/PATH\"; read_only = true; } )",
         .help = "More mounts of the gateway."},
     {"publish", CUSTOM(config_read_publish), .flags = CONFIG_KEY_PER_TENANT, .max = 32,

@@ -68,14 +68,7 @@ struct config_key {
 
 extern const struct config_schema config_schema_host;
 extern const struct config_schema config_schema_tenant;
-extern const struct config_schema config_schema_mount;
 
 /* Writes the table's defaults into `base` (and `tenant`, `tenant->policy` for keys that live there). -ENOMEM.
  */
 int config_schema_defaults(const struct config_schema *s, void *base, struct config_tenant *tenant);
-/* Which changes lie between two structs that the schema describes (keys without a class give `change`).
- * Values that live in the policy are skipped: policies are compared as a whole. */
-unsigned config_schema_changes(
-    const struct config_schema *s, const void *a, const void *b, enum config_change change);
-/* One key of that comparison; groups are never equal here. */
-bool config_key_equal(const struct config_key *k, const void *a, const void *b);

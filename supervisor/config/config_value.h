@@ -27,8 +27,6 @@ const char *config_check_metrics_file(const char *v);
 /* Bytes of a listening socket's path: it is bound under a temporary name, four bytes longer. */
 #define CONFIG_LISTEN_PATH_MAX 103
 
-/* True for "/", "/etc" and the like, and for what contains or lies below one of them. */
-bool config_is_system_path(const char *path);
 /* "127.0.0.1:80" or "[::1]:80": a literal address (written without brackets) and a port, or -EINVAL. */
 int config_parse_address(const char *text, char ret_address[static 64], uint16_t *ret_port);
 bool config_is_loopback(const char *address);

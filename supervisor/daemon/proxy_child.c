@@ -227,7 +227,7 @@ static int make_runtime(struct proxy_child *p, struct err *e)
 /* ---------------------------------------------------------------- policy */
 
 /* The configuration's policy with what only the running daemon knows. */
-int proxy_child_policy(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE])
+static int policy_text(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE])
 {
     _cleanup_json_ json_t *j = NULL;
     const struct tenant *t = p->tenant;
@@ -253,7 +253,7 @@ bool proxy_child_is_current(const struct proxy_child *p)
     _cleanup_free_ char *text = NULL;
     char hash[HASH_HEX_SIZE];
 
-    return p->now && proxy_child_policy(p, &text, hash) >= 0 && strcmp(hash, p->now->policy) == 0;
+    return p->now && policy_text(p, &text, hash) >= 0 && strcmp(hash, p->now->policy) == 0;
 }
 
 /* ---------------------------------------------------------------- launch */
@@ -387,7 +387,7 @@ int proxy_child_launch(struct proxy_child *p, bool drain, struct err *e)
         if (r < 0)
             return r;
     }
-    r = proxy_child_policy(p, &text, hash);
+    r = policy_text(p, &text, hash);
     if (r < 0)
         return err_set(e, r, "policy: %s", strerror(-r));
     policy = fd_memfd_sealed("clawsup-policy", text, strlen(text));

@@ -36,8 +36,6 @@ struct proxy_child {
     sd_event_source *adopt_timer;
     struct quota lines; /* of the journal, for what its client does */
 };
-
-int proxy_child_policy(const struct proxy_child *p, char **ret, char ret_hash[static HASH_HEX_SIZE]);
 int proxy_child_fresh(struct proxy_child *p, struct err *e);
 /* Writes the pid file; without it a hung proxy would not be found, which is only told. */
 void proxy_pidfile_write(const struct proxy_child *p, pid_t pid);

@@ -117,8 +117,6 @@ const char *http1_response_field(const struct http1_response *res, const char *n
 
 /* "GET" ... */
 const char *http1_method_name(enum http1_method m);
-/* "Not Found" ...; "Unknown" for a code without a name here. */
-const char *http1_status_text(int status);
 
 /* ---------------------------------------------------------------- bodies (http1_body.c) */
 

@@ -51,7 +51,7 @@ static const struct {
     {505, "HTTP Version Not Supported"},
 };
 
-const char *http1_status_text(int status)
+static const char *status_text(int status)
 {
     for (size_t i = 0; i < ARRAY_SIZE(status_texts); i++)
         if (status_texts[i].status == status)
@@ -156,7 +156,7 @@ static int write_response(struct buf *out, const struct http1_out_response *r)
 {
     if (r->status < 100 || r->status > 599)
         return -EINVAL;
-    TRY(buf_addf(out, "HTTP/1.1 %d %s\r\n", r->status, http1_status_text(r->status)));
+    TRY(buf_addf(out, "HTTP/1.1 %d %s\r\n", r->status, status_text(r->status)));
     if (r->content_type)
         TRY(add_field(out, "Content-Type", r->content_type));
     TRY(add_framing(out, r->framing, r->content_length));

@@ -41,7 +41,8 @@ bool cgroup_file_number(const char *text, uint64_t *ret)
     return str_parse_u64(word, UINT64_MAX, ret) >= 0;
 }
 
-bool cgroup_file_key(const char *text, const char *key, uint64_t *ret)
+/* The value of "KEY VALUE" in a file of such lines. */
+static bool find_key(const char *text, const char *key, uint64_t *ret)
 {
     size_t n = strlen(key);
 
@@ -59,7 +60,7 @@ void cgroup_file_field(const char *dir, const char *name, const char *key, enum 
 {
     _cleanup_free_ char *text = cgroup_file_read(dir, name);
 
-    if (text && (key ? cgroup_file_key(text, key, ret) : cgroup_file_number(text, ret)))
+    if (text && (key ? find_key(text, key, ret) : cgroup_file_number(text, ret)))
         s->have |= (unsigned)bit;
 }
 

@@ -7,8 +7,6 @@
 char *cgroup_file_read(const char *dir, const char *name);
 /* A decimal number or "max" (LIMITS_MAX) at the start of the text, ended by a blank or newline. */
 bool cgroup_file_number(const char *text, uint64_t *ret);
-/* The value of "KEY VALUE" in a file of such lines. */
-bool cgroup_file_key(const char *text, const char *key, uint64_t *ret);
 /* Reads one value into *ret and, if it was there, sets `bit` in s->have. `key` NULL: the file is the value.
  */
 void cgroup_file_field(const char *dir, const char *name, const char *key, enum cgroup_field bit,

@@ -332,4 +332,3 @@ void host_drain(struct step *x);
 void host_take(struct step *x, struct component *c, const struct plan *p);
 void host_give_back(struct recovery *r, const struct plan *p);
 void host_suppressed(struct recovery *r, struct plan *p, enum guard g);
-const char *guard_to_string(enum guard g);

@@ -6,6 +6,30 @@ static struct rec_tenant *find(const struct recovery *r, uint32_t tenant)
     return tenant < r->n_slots ? r->tenants[tenant] : NULL;
 }
 
+static const char *guard_to_string(enum guard g)
+{
+    static const char *const names[_GUARD_MAX] = {
+        [GUARD_NONE] = "none",
+        [GUARD_ENGINE_DOWN] = "engine down",
+        [GUARD_SETTLING] = "settling",
+        [GUARD_SAFE] = "safe mode",
+        [GUARD_MASS] = "mass failure",
+        [GUARD_GRACE] = "grace",
+        [GUARD_OBSERVING] = "observing",
+        [GUARD_IN_FLIGHT] = "in flight",
+        [GUARD_TOKENS] = "rate",
+        [GUARD_PAUSED] = "paused",
+        [GUARD_BUSY] = "busy",
+        [GUARD_DEPENDENCY] = "dependency",
+        [GUARD_HELD] = "held",
+        [GUARD_FLAPPING] = "flapping",
+        [GUARD_ENGINE_ACTING] = "engine acting",
+        [GUARD_BUDGET] = "budget",
+    };
+
+    return g < _GUARD_MAX ? names[g] : "unknown";
+}
+
 static const char *held_by(const struct recovery *r, struct component *c, uint64_t now_us)
 {
     struct plan *p = tenant_plan(c);
@@ -120,30 +144,6 @@ size_t recovery_suppressed(
         ret_counts[n++] = r->suppressed[g];
     }
     return n;
-}
-
-const char *guard_to_string(enum guard g)
-{
-    static const char *const names[_GUARD_MAX] = {
-        [GUARD_NONE] = "none",
-        [GUARD_ENGINE_DOWN] = "engine down",
-        [GUARD_SETTLING] = "settling",
-        [GUARD_SAFE] = "safe mode",
-        [GUARD_MASS] = "mass failure",
-        [GUARD_GRACE] = "grace",
-        [GUARD_OBSERVING] = "observing",
-        [GUARD_IN_FLIGHT] = "in flight",
-        [GUARD_TOKENS] = "rate",
-        [GUARD_PAUSED] = "paused",
-        [GUARD_BUSY] = "busy",
-        [GUARD_DEPENDENCY] = "dependency",
-        [GUARD_HELD] = "held",
-        [GUARD_FLAPPING] = "flapping",
-        [GUARD_ENGINE_ACTING] = "engine acting",
-        [GUARD_BUDGET] = "budget",
-    };
-
-    return g < _GUARD_MAX ? names[g] : "unknown";
 }
 
 const char *rec_state_to_string(enum rec_state s)
