@@ -46,8 +46,9 @@ void done_failed(struct step *x, struct component *c)
         return;
     c->refusals = c->interruptions = 0;
     if (c->p.kind == REC_KIND_PROXY) {
-        /* It may still run (a hung one that would not die): only a relaunch that was urgent stays so. */
-        if (x->act.urgent)
+        /* It may still run (a hung one that would not die): only a relaunch that was urgent, or one
+         * that was seen to end meanwhile, leaves none. */
+        if (x->act.urgent || c->died)
             c->presence = c->presence == REC_MISSING ? REC_MISSING : REC_STOPPED;
         component_failed(x, c, true, "launch failed");
     } else if (x->act.type == REC_ACT_BRING_UP && !c->quarantined) {

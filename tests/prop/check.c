@@ -176,6 +176,7 @@ static void saw_state(struct world *w, struct shadow *s, bool gateway, const str
     s->restart_count = ev->observed.restart_count;
     if (more > 0) {
         bad_news(s);
+        s->engine_restarted = true;
         s->held = false; /* what the engine restarts is not stopped */
     }
     /* The engine's restarts use up the rungs as ours do; which of two, the watcher leaves open. */
@@ -208,7 +209,7 @@ static void uncount(struct tenant *t, struct shadow *s)
 
     if (!s->act_automatic)
         s->uncounted[a->level] -= s->uncounted[a->level] > 0;
-    else if (!s->act_trial && (a->type != REC_ACT_BRING_UP || a->component == PROXY))
+    else if (s->act_trial || a->type != REC_ACT_BRING_UP || a->component == PROXY)
         s->tries[MAX(a->level, REC_L1)] -= s->tries[MAX(a->level, REC_L1)] > 0;
     if (a->type == REC_ACT_REDEPLOY)
         t->n_redeploys -= t->n_redeploys > 0;
@@ -558,12 +559,15 @@ static void take_down(struct world *w, const struct judged *j)
     s->act_trial = j->trial;
     s->act_along = s->died_in_flight = s->plan.set = false;
     s->n_dues = 0;
+    s->engine_restarted = false;
     if (!j->automatic) {
         s->op_wanted = s->held = false;
         s->uncounted[a->level]++;
     } else if (j->trial) {
         s->old_half_open_us = s->half_open_us;
         s->half_open_us = w->now + (a->component == GATEWAY ? w->p.half_open_us : w->p.quarantine_probe_us);
+        s->tries[MAX(a->level, REC_L1)]++; /* in the store it is an attempt like any other */
+        s->reached = MAX(s->reached, a->level);
     } else if (a->type != REC_ACT_BRING_UP || a->component == PROXY) {
         s->tries[MAX(a->level, REC_L1)]++;
         s->reached = MAX(s->reached, a->level);
@@ -584,6 +588,8 @@ static void take_down(struct world *w, const struct judged *j)
             continue;
         o->act = *a;
         o->act_along = true;
+        if (o->state == REC_STARTING && o->oks >= w->p.rise)
+            o->quarantined = false; /* it was well for the moment between two looks */
         o->act_urgent = o->act_trial = o->died_in_flight = o->plan.set = false;
     }
 }

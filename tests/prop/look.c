@@ -64,15 +64,16 @@ static bool delay_of_gateway(
     const struct world *w, const struct tenant *t, uint64_t wait, const struct rec_component_view *v)
 {
     uint64_t gap = 0, newest = t->n_redeploys > 0 ? t->redeploys[t->n_redeploys - 1] : 0, d;
+    const struct recovery_rung *g;
 
     if (v->next_level == REC_L0)
         return v->next_attempt <= 1 ? wait == 0 : within(wait, backoff(w, v->next_attempt - 2));
-    d = rung(v->next_level == REC_L1   ? &w->p.l1
-             : v->next_level == REC_L2 ? &w->p.l2
-                                       : &w->p.l3,
-        v->next_attempt);
+    g = v->next_level == REC_L1 ? &w->p.l1 : v->next_level == REC_L2 ? &w->p.l2 : &w->p.l3;
+    d = rung(g, v->next_attempt);
     if (v->next_level == REC_L3 && t->n_redeploys > 0 && newest + w->p.l3_min_gap_us > w->now)
         gap = newest + w->p.l3_min_gap_us - w->now;
+    if (t->s[GATEWAY].engine_restarted && g->n_delays > 0 && wait >= g->delay_us[0] && wait <= d)
+        return true;
     return within(wait, d) || (gap > d && within(wait, gap));
 }
 

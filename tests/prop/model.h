@@ -87,6 +87,7 @@ struct shadow {
     uint64_t dues[16];
     uint32_t n_dues;
     bool was_held_back, neighbour_ill;
+    bool engine_restarted;       /* since the last action: it used up attempts that were planned already */
     uint64_t seen_us, broken_us; /* last phase: how long it has been broken with the guards clear */
 };
 

@@ -146,6 +146,26 @@ Test(recovery_found, interruptions_are_no_refusals)
     end(&w);
 }
 
+/* A hung proxy that ended while its restart failed was still taken for a running one, and waited for the
+ * guards. */
+Test(recovery_found, a_proxy_that_ended_meanwhile_is_dead)
+{
+    struct world w;
+    uint32_t t = pair(&w);
+    size_t starts;
+
+    bad(&w, t, PROXY);
+    cr_assert_eq(w.last.type, REC_ACT_RESTART);
+    exited(&w, t, PROXY);
+    ping(&w, REC_PROBE_FAIL);
+    ping(&w, REC_PROBE_FAIL);
+    cr_assert_eq(host_view(&w).state, REC_HOST_ENGINE_DOWN);
+    starts = w.starts;
+    done(&w, REC_DONE_FAILED);
+    cr_assert_eq(w.starts, starts + 1, "it waits for the engine");
+    end(&w);
+}
+
 /* Right after our own start only what is down is started; one that answers again is not down. */
 Test(recovery_found, what_answers_again_is_not_down)
 {
