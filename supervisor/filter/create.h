@@ -99,6 +99,11 @@ DEFINE_CLEANUP(struct create_model *, create_model_free)
 int create_set_image(struct create_model *m, const char *id) _must_check_;
 int create_set_staged(struct create_model *m, size_t bind, const char *path) _must_check_;
 
+/* The engine would make a volume for each that the image declares (`image`: its inspect answer): refused
+ * unless a mount of the model takes the place. 0, -EPERM with `refusal` filled, -ENOMEM. */
+int create_check_image(
+    const struct create_model *m, const json_t *image, struct refusal *refusal) _must_check_;
+
 /* The new body, for API version 1.`api_minor`; caller frees. -ENODATA: an image id or a staged path is
  * missing (nothing is ever rendered with the client's own text in their place); -ENOMEM. */
 int create_render(const struct create_model *m, unsigned api_minor, char **ret) _must_check_;

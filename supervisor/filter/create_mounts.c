@@ -457,20 +457,41 @@ static bool is_target(const struct create_model *m, const char *path)
     return false;
 }
 
-/* Docker's Python library names the target of each bind here too. Any other path would be a volume of its
- * own. */
-int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal)
+/* A member of `o` that is no mount's target, or has a value; NULL: there is none. */
+static int find_volume(const struct create_model *m, const json_t *volumes, const char **ret)
 {
-    json_t *o = (json_t *)(uintptr_t)c->volumes; /* the iteration API takes a mutable object */
+    json_t *o = (json_t *)(uintptr_t)volumes; /* the iteration API takes a mutable object */
 
-    for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+    *ret = NULL;
+    for (void *it = json_object_iter(o); it && !*ret; it = json_object_iter_next(o, it)) {
         const char *key = json_object_iter_key(it);
         _cleanup_free_ char *path = path_copy(key, strlen(key));
 
         if (!path)
             return -ENOMEM;
-        if (!json_is_zero(json_object_iter_value(it)) || !is_target(c->m, path))
-            return refusal_set(refusal, 403, "create.Volumes", "volume %.96s is not allowed", key);
+        if (!json_is_zero(json_object_iter_value(it)) || !is_target(m, path))
+            *ret = key;
     }
     return 0;
+}
+
+/* Docker's Python library names the target of each bind here too. Any other path would be a volume of its
+ * own. */
+int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal)
+{
+    const char *path;
+    int r = find_volume(c->m, c->volumes, &path);
+
+    return r >= 0 && path ? refusal_set(refusal, 403, "create.Volumes", "volume %.96s is not allowed", path)
+                          : r;
+}
+
+int create_check_image(const struct create_model *m, const json_t *image, struct refusal *refusal)
+{
+    const char *path;
+    int r = find_volume(m, json_object_get(json_object_get(image, "Config"), "Volumes"), &path);
+
+    return r >= 0 && path ? refusal_set(refusal, 403, "create.Image",
+                                "the image declares a volume at %.96s: mount a tmpfs or a bind there", path)
+                          : r;
 }

@@ -235,6 +235,7 @@ static void image_found(
 {
     struct create_job *job = x->data;
     _cleanup_json_ json_t *j = NULL;
+    struct refusal refusal = {0};
     const char *id;
 
     if (error < 0) {
@@ -254,6 +255,8 @@ static void image_found(
     id = json_string_value(json_object_get(j, "Id"));
     if (!id || create_set_image(job->model, id) < 0)
         exchange_failed(x, -EBADMSG);
+    else if (create_check_image(job->model, j, &refusal) < 0)
+        exchange_refuse(x, &refusal);
     else
         stage_next(x);
 }

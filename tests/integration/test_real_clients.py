@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from clawd import free_port
-from clawtest import program, sidecar_env, wait_for
+from clawtest import busybox_tar, import_image, program, sidecar_env, wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 NAME = "openclaw-sbx-a-c"
@@ -371,6 +371,15 @@ def test_cli_events(proxy, image, engine, docker_cli):
     p.terminate()
     p.wait(10)
     assert [g.split() for g in got] == [["create", full], ["start", full], ["die", full], ["destroy", full]]
+
+
+def test_cli_image_with_a_volume(start_proxy, engine):
+    image = import_image(engine, "clawtest-volume:1", busybox_tar(), "VOLUME /data")
+    p = start_proxy(images=image)
+    r = p.docker("create", "--name", NAME, "--network", "none", image, "true", check=False)
+    assert "clawsup: the image declares a volume at /data: mount a tmpfs or a bind there" in r.stderr, r
+    assert len(p.docker("create", "--name", NAME, "--network", "none", "--tmpfs", "/data", image, "true")) == 64
+    assert "ALARM" not in p.text() and engine.docker("volume", "ls", "-q") == ""
 
 
 def test_cli_refusals(proxy, image, docker_cli):

@@ -393,6 +393,29 @@ Test(create, volumes_may_repeat_mount_targets_and_are_not_written)
     cr_expect_eq(json_array_size(json_object_get(json_object_get(o, "HostConfig"), "Mounts")), 1);
 }
 
+/* What the image declares becomes a volume unless a mount is there. */
+Test(create, volumes_of_the_image)
+{
+    static const struct {
+        const char *config;
+        int r;
+    } rows[] = {{"{}", 0}, {"{\"Config\":null}", 0}, {"{\"Config\":{\"Volumes\":null}}", 0},
+        {"{\"Config\":{\"Volumes\":{}}}", 0}, {"{\"Config\":{\"Volumes\":{\"/t\":{},\"/w/\":{}}}}", 0},
+        {"{\"Config\":{\"Volumes\":{\"/t\":{},\"/data\":{}}}}", -EPERM},
+        {"{\"Config\":{\"Volumes\":{\"/t/sub\":{}}}}", -EPERM}};
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_create_model_ struct create_model *m =
+        accept(p, BIND "[\"/data/tenants/a/workspace:/w\"],\"Tmpfs\":{\"/t\":\"\"}");
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_json_ json_t *image = fixture_json(rows[i].config);
+        struct refusal r = {0};
+
+        cr_expect_eq(create_check_image(m, image, &r), rows[i].r, "%s", rows[i].config);
+        cr_expect_eq(r.status, rows[i].r ? 403 : 0);
+    }
+}
+
 /* ---------------------------------------------------------------- forced values */
 Test(create, limits_are_forced_when_unset_unlimited_or_too_high)
 {
