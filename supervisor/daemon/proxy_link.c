@@ -106,6 +106,21 @@ static void on_decision(struct proxy_process *proc, const json_t *j)
         allow ? "" : get_text(j, "reason"));
 }
 
+/* Stages what is asked for; *ret is where it appears. */
+static int stage(const struct tenant *t, const json_t *j, char **ret, struct err *e)
+{
+    const struct config *c = t->manager->config;
+    const char *source = get_text(j, "source"), *at = get_text(j, "path");
+    int r;
+
+    if (!staging_is_nested(c, t->slug, at))
+        return staging_add(c, t->config, source, *at ? at : NULL, ret, e);
+    r = staging_nest(c, t->config, source, at, json_is_true(json_object_get(j, "readonly")), e);
+    if (r >= 0)
+        *ret = strdup(at);
+    return r < 0 || *ret ? r : err_set(e, -ENOMEM, "out of memory");
+}
+
 static void on_stage(struct proxy_process *proc, const json_t *j)
 {
     struct tenant *t = proc->child->tenant;
@@ -114,8 +129,7 @@ static void on_stage(struct proxy_process *proc, const json_t *j)
     _cleanup_free_ char *path = NULL;
     struct err e = {0};
     json_int_t id = json_integer_value(json_object_get(j, "id"));
-    const char *at = get_text(j, "path");
-    int r = staging_add(t->manager->config, t->config, get_text(j, "source"), *at ? at : NULL, &path, &e);
+    int r = stage(t, j, &path, &e);
 
     if (r < 0) {
         reply = json_pack("{s:s, s:I, s:s}", "type", "staged", "id", id, "error", e.msg);

@@ -1,5 +1,5 @@
 /* staging.c: see staging.h. Takes nothing on trust from the proxy: the roots come from the configuration. */
-#include "daemon/staging.h"
+#include "daemon/staging_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define STAGING_SLACK 64 /* of creates that are on their way, or were given up */
 #define SWEEP_AGE_US (60 * USEC_PER_SEC)
 
-static int staging_dir(const struct config *c, const char *slug, char **ret)
+int staging_dir(const struct config *c, const char *slug, char **ret)
 {
     return asprintf(ret, "%s/.supervisor/staging/%s", c->runtime_dir, slug) < 0 ? -ENOMEM : 0;
 }
@@ -149,13 +149,9 @@ static int reuse_target(const struct policy *p, const char *dir, const char *at,
     return r;
 }
 
-int staging_add(const struct config *c, const struct config_tenant *t, const char *source, const char *at,
-    char **ret, struct err *e)
+int staging_open(const struct config_tenant *t, const char *source, struct stat *ret, struct err *e)
 {
-    _cleanup_close_ int fd = -EBADF, tree = -EBADF;
-    _cleanup_free_ char *dir = NULL, *path = NULL;
-    struct stat st;
-    int r;
+    _cleanup_close_ int fd = -EBADF;
 
     if (!str_is_clean_path(source))
         return err_set(e, -EACCES, "%s is not a clean absolute path", source);
@@ -164,10 +160,35 @@ int staging_add(const struct config *c, const struct config_tenant *t, const cha
     fd = open_source(source, e);
     if (fd < 0)
         return fd;
-    if (fstat(fd, &st) < 0)
+    if (fstat(fd, ret) < 0)
         return err_set(e, -errno, "%s: %m", source);
-    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+    if (!S_ISDIR(ret->st_mode) && !S_ISREG(ret->st_mode))
         return err_set(e, -EACCES, "%s is neither a directory nor a regular file", source);
+    return TAKE_FD(fd);
+}
+
+int staging_clone(int fd, bool readonly)
+{
+    struct mount_attr attr = {.attr_set = readonly ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE};
+    _cleanup_close_ int tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+    /* The copy of a shared mount is its peer: what is mounted in one would appear in the other. */
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return -errno;
+    return TAKE_FD(tree);
+}
+
+int staging_add(const struct config *c, const struct config_tenant *t, const char *source, const char *at,
+    char **ret, struct err *e)
+{
+    _cleanup_close_ int fd = -EBADF, tree = -EBADF;
+    _cleanup_free_ char *dir = NULL, *path = NULL;
+    struct stat st;
+    int r;
+
+    fd = staging_open(t, source, &st, e);
+    if (fd < 0)
+        return fd;
     r = staging_dir(c, t->slug, &dir);
     if (r >= 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
         r = -errno;
@@ -184,11 +205,11 @@ int staging_add(const struct config *c, const struct config_tenant *t, const cha
         return 0;
     }
     /* The descriptor is what is mounted: whatever the tenant renames or links meanwhile, this file stays. */
-    tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-    if (tree < 0 || move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
-        r = err_set(e, -errno, "%s: bind mount: %m", source);
+    tree = staging_clone(fd, false);
+    r = tree < 0 ? tree : (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0);
+    if (r < 0) {
         (void)(S_ISDIR(st.st_mode) ? rmdir(path) : unlink(path));
-        return r;
+        return err_set(e, r, "%s: bind mount: %s", source, strerror(-r));
     }
     *ret = TAKE_PTR(path);
     return 0;
@@ -201,6 +222,8 @@ int staging_remove(const struct config *c, const char *slug, const char *path, s
 
     if (r < 0)
         return err_set(e, r, "out of memory");
+    if (staging_is_nested(c, slug, path))
+        return 0;
     if (!is_target(dir, path))
         return err_set(e, -EINVAL, "%s is not a staging path of %s", path, slug);
     if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)

@@ -18,7 +18,17 @@
 int staging_add(const struct config *c, const struct config_tenant *t, const char *source, const char *at,
     char **ret, struct err *e);
 
-/* Unmounts and removes one staging path of this tenant; anything else is -EINVAL. */
+/* Mounts `source` inside what is staged already: `path` is a staging path of this tenant and, below it, a
+ * place in that very directory, which is made when it is missing. No link in it is followed. The same source
+ * in that place is left as it is. So a bind that lies in another one reaches the engine as part of it, and
+ * nobody has to look for its target. */
+int staging_nest(const struct config *c, const struct config_tenant *t, const char *source, const char *path,
+    bool readonly, struct err *e);
+/* True for a staging path with a place below it. */
+bool staging_is_nested(const struct config *c, const char *slug, const char *path);
+
+/* Unmounts and removes one staging path of this tenant; anything else is -EINVAL. What is mounted inside goes
+ * with it, and a place inside is left to that. */
 int staging_remove(const struct config *c, const char *slug, const char *path, struct err *e);
 
 /* Removes every staging path of the tenant that is not in `used` (paths, as the engine's container list shows

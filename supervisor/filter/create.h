@@ -36,6 +36,9 @@ struct create_bind {
     char *staged;  /* what the engine is given; NULL until create_set_staged() */
     bool readonly; /* "ro" */
     char relabel;  /* 'z', 'Z' or 0: SELinux relabelling that the client asked for; Mounts cannot carry it */
+    /* 1 + the index of the bind in which its target lies, 0: in none. Such a one is mounted inside what is
+     * staged for the other, where no link is followed; the engine never hears of it. */
+    size_t inside;
 };
 
 struct create_tmpfs {
@@ -117,3 +120,9 @@ int create_verify(const struct create_model *m, const json_t *inspect, struct er
  * with create_binds_free(). -EBADMSG: not what create_render() writes; -ENOMEM. */
 int create_binds_from_labels(const json_t *labels, struct create_bind **ret, size_t *ret_n) _must_check_;
 void create_binds_free(struct create_bind *b, size_t n);
+/* Sorts outer ones before what lies in them, and fills `inside`. For models and labels that is done already.
+ */
+void create_binds_nest(struct create_bind *b, size_t n);
+/* Where a bind inside another belongs: below the other's staged path. NULL when out of memory; caller frees.
+ */
+char *create_binds_path(const struct create_bind *binds, size_t i);

@@ -1,6 +1,7 @@
 /* create_binds.c: LABEL_BINDS: a container's binds with their true sources, written at create and read back
  * before each start and for each answer that shows mounts. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -23,6 +24,40 @@ char *create_binds_label(const struct create_model *m)
             return NULL;
     }
     return a ? json_to_string(a) : NULL;
+}
+
+static bool is_below(const char *dir, const char *path)
+{
+    return strcmp(dir, path) != 0 && str_path_covers(dir, path);
+}
+
+void create_binds_nest(struct create_bind *b, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct create_bind one = b[i];
+        size_t k = i;
+
+        for (; k > 0 && strlen(b[k - 1].target) > strlen(one.target); k--)
+            b[k] = b[k - 1];
+        b[k] = one;
+    }
+    for (size_t i = 0; i < n; i++) {
+        b[i].inside = 0;
+        for (size_t k = 0; k < i; k++) /* the last that fits is the longest */
+            if (is_below(b[k].target, b[i].target))
+                b[i].inside = k + 1;
+    }
+}
+
+char *create_binds_path(const struct create_bind *binds, size_t i)
+{
+    const struct create_bind *outer = &binds[binds[i].inside - 1];
+    char *path;
+
+    return asprintf(
+               &path, "%s%s", outer->staged ? outer->staged : "", binds[i].target + strlen(outer->target)) < 0
+               ? NULL
+               : path;
 }
 
 /* One element; what was copied so far stays in `b`, whose owner frees it. */
@@ -87,6 +122,7 @@ int create_binds_from_labels(const json_t *labels, struct create_bind **ret, siz
         create_binds_free(binds, n);
         return r;
     }
+    create_binds_nest(binds, n);
     *ret = binds;
     *ret_n = n;
     return 0;

@@ -36,7 +36,11 @@ static json_t *mounts_json(const struct create_model *m)
 
     for (size_t i = 0; a && i < m->n_binds; i++) {
         const struct create_bind *b = &m->binds[i];
-        json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:{s:s}}", "Type", "bind", "Source", b->staged, "Target",
+        json_t *o;
+
+        if (b->inside)
+            continue;
+        o = json_pack("{s:s, s:s, s:s, s:b, s:{s:s}}", "Type", "bind", "Source", b->staged, "Target",
             b->target, "ReadOnly", b->readonly, "BindOptions", "Propagation", "rprivate");
 
         if (json_array_append_new(a, o) < 0)

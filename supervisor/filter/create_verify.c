@@ -104,7 +104,7 @@ static int check_limits(const struct create_model *m, const json_t *host, struct
 static const struct create_bind *find_bind(const struct create_model *m, const char *target)
 {
     for (size_t i = 0; target && i < m->n_binds; i++)
-        if (strcmp(m->binds[i].target, target) == 0)
+        if (!m->binds[i].inside && strcmp(m->binds[i].target, target) == 0)
             return &m->binds[i];
     return NULL;
 }
@@ -115,8 +115,10 @@ static int check_mounts(const struct create_model *m, const json_t *inspect, str
     _cleanup_json_ json_t *tmpfs = create_tmpfs_json(m);
     const json_t *mounts = json_object_get(inspect, "Mounts");
     const json_t *got = json_object_get(json_object_get(inspect, "HostConfig"), "Tmpfs");
-    size_t n_binds = 0;
+    size_t n_binds = 0; /* those inside others are no mounts of the engine's */
 
+    for (size_t i = 0; i < m->n_binds; i++)
+        n_binds += m->binds[i].inside > 0;
     if (!tmpfs)
         return -ENOMEM;
     for (size_t i = 0; i < json_array_size(mounts); i++) {

@@ -116,7 +116,19 @@ static const struct create_bind *find_staged(const struct create_bind *b, size_t
     return NULL;
 }
 
-json_t *respond_mounts(const json_t *mounts, const json_t *labels, bool keep)
+/* A bind inside another, which the engine does not list, as it would. */
+static json_t *inner_mount(const struct create_bind *b, bool host)
+{
+    const char mode[] = {b->relabel, '\0'};
+
+    if (host)
+        return json_pack("{s:s, s:s, s:s, s:b, s:{s:s}}", "Type", "bind", "Source", b->source, "Target",
+            b->target, "ReadOnly", b->readonly, "BindOptions", "Propagation", "rprivate");
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "Type", "bind", "Source", b->source, "Destination",
+        b->target, "Mode", mode, "RW", !b->readonly, "Propagation", "rprivate");
+}
+
+static json_t *mounts_json(const json_t *mounts, const json_t *labels, bool keep, bool host)
 {
     static const char *const keys[] = {"Type", "Source", "Destination", "Target", "Mode", "RW", "ReadOnly",
         "Propagation", "BindOptions", "TmpfsOptions"};
@@ -141,8 +153,23 @@ json_t *respond_mounts(const json_t *mounts, const json_t *labels, bool keep)
         }
         json_decref(o);
     }
+    for (size_t i = 0; out && i < n; i++)
+        if (binds[i].inside && json_array_append_new(out, inner_mount(&binds[i], host)) < 0) {
+            json_decref(out);
+            out = NULL;
+        }
     create_binds_free(binds, n);
     return TAKE_PTR(out);
+}
+
+json_t *respond_mounts(const json_t *mounts, const json_t *labels, bool keep)
+{
+    return mounts_json(mounts, labels, keep, false);
+}
+
+json_t *respond_host_mounts(const json_t *mounts, const json_t *labels, bool keep)
+{
+    return mounts_json(mounts, labels, keep, true);
 }
 
 json_t *respond_networks(const struct policy *p, const json_t *networks)

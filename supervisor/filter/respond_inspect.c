@@ -66,7 +66,7 @@ static int host_json(const struct respond_view *v, const json_t *inspect, bool g
         r = respond_put(o, "NetworkMode",
             json_string(respond_network_mode(v->policy, respond_text(host, "NetworkMode"))));
     if (r >= 0 && mounts)
-        r = respond_put(o, "Mounts", respond_mounts(mounts, labels, gateway));
+        r = respond_put(o, "Mounts", respond_host_mounts(mounts, labels, gateway));
     if (r < 0)
         return r;
     *ret = TAKE_PTR(o);

@@ -21,6 +21,8 @@ const char *respond_image_name(const json_t *labels, const char *image);
 /* Mounts as the client knows them: staged sources replaced by the client's own paths, others by "" unless
  * `keep`. NULL when out of memory. */
 json_t *respond_mounts(const json_t *mounts, const json_t *labels, bool keep);
+/* The same for HostConfig.Mounts, whose members have other names. */
+json_t *respond_host_mounts(const json_t *mounts, const json_t *labels, bool keep);
 
 /* Only the networks that are the tenant's business: "none" and its own. NULL when out of memory. */
 json_t *respond_networks(const struct policy *p, const json_t *networks);

@@ -241,8 +241,8 @@ static void on_staged(struct control *c, const json_t *j)
         control_unstage(c, path); /* nobody waits for it any more */
 }
 
-int control_stage(struct control *c, const char *source, const char *root, const char *path,
-    control_staged_fn fn, void *ctx, uint64_t *ret_id)
+int control_stage(
+    struct control *c, const struct control_bind *b, control_staged_fn fn, void *ctx, uint64_t *ret_id)
 {
     json_t *j;
     int r;
@@ -251,9 +251,11 @@ int control_stage(struct control *c, const char *source, const char *root, const
         return -ENOTCONN;
     if (c->n_staging == STAGE_MAX)
         return -EAGAIN;
-    j = json_pack("{s:s, s:I, s:s, s:s}", "type", "stage", "id", (json_int_t)++c->next_id, "source", source,
-        "root", root);
-    r = j && path ? json_object_set_new(j, "path", json_string(path)) : 0;
+    j = json_pack("{s:s, s:I, s:s, s:s}", "type", "stage", "id", (json_int_t)++c->next_id, "source",
+        b->source, "root", b->root);
+    r = j && b->path ? json_object_set_new(j, "path", json_string(b->path)) : 0;
+    if (r >= 0 && j && b->readonly)
+        r = json_object_set_new(j, "readonly", json_true());
     r = r < 0 ? -ENOMEM : control_send(c, j);
     json_decref(j);
     if (r < 0)

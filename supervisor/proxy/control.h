@@ -40,11 +40,16 @@ void control_hand_over_exec(struct control *c, const struct registry_exec *x);
  * cannot hide it behind a flood of those. */
 void control_record(struct control *c, const json_t *record, bool done);
 
-/* Has a bind source staged. With `path` (may be NULL) it must appear there again, after a reboot. The answer
- * comes through `fn`, later; *ret_id cancels. -ENOTCONN: nobody to ask; -EAGAIN: the queue is full; -ENOMEM.
- */
-int control_stage(struct control *c, const char *source, const char *root, const char *path,
-    control_staged_fn fn, void *ctx, uint64_t *ret_id) _must_check_;
+/* What is to be staged. With `path` (may be NULL) it must appear there: again, after a reboot, or inside what
+ * was staged for another bind, and only then read-only by its own mount. */
+struct control_bind {
+    const char *source, *root, *path;
+    bool readonly;
+};
+/* Has a bind source staged. The answer comes through `fn`, later; *ret_id cancels. -ENOTCONN: nobody to ask;
+ * -EAGAIN: the queue is full; -ENOMEM. */
+int control_stage(struct control *c, const struct control_bind *b, control_staged_fn fn, void *ctx,
+    uint64_t *ret_id) _must_check_;
 /* The answer is no longer wanted; what gets staged all the same is given back. */
 void control_stage_cancel(struct control *c, uint64_t id);
 void control_unstage(struct control *c, const char *path);

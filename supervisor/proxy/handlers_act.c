@@ -51,11 +51,9 @@ void handle_remove(struct exchange *x)
 /* ---- start and restart: the engine resolves the mounts' sources anew, so what was staged before a reboot
  * must be staged again, at the same place */
 struct restage {
-    json_t *inspect;
-    struct create_bind *binds; /* as the label names them */
+    struct create_bind *binds; /* as the label names them; `staged` is where the engine looks for each now */
     size_t n, next;
-    const char *paths[CREATE_MOUNTS_MAX]; /* where the engine looks for each now; in `inspect` */
-    uint64_t stage_id;                    /* 0: none under way */
+    uint64_t stage_id; /* 0: none under way */
 };
 
 static void restage_free(struct exchange *x)
@@ -65,7 +63,6 @@ static void restage_free(struct exchange *x)
     if (s->stage_id != 0)
         control_stage_cancel(x->proxy->control, s->stage_id);
     create_binds_free(s->binds, s->n);
-    json_decref(s->inspect);
     free(s);
 }
 
@@ -82,7 +79,7 @@ static void restage_done(void *ctx, const char *path, const char *error)
         return;
     }
     /* A mount that had survived is given back under another name: the old one is what the engine uses. */
-    if (strcmp(path, s->paths[s->next]) != 0)
+    if (strcmp(path, s->binds[s->next].staged) != 0)
         control_unstage(x->proxy->control, path);
     s->next++;
     restage_next(x);
@@ -91,14 +88,17 @@ static void restage_done(void *ctx, const char *path, const char *error)
 static void restage_next(struct exchange *x)
 {
     struct restage *s = x->data;
-    const char *root = NULL;
+    struct control_bind want = {0};
 
     for (; s->next < s->n; s->next++) {
         const struct create_bind *b = &s->binds[s->next];
 
         /* A root itself is bound as it is; a source that the policy covers no more is not staged again. */
-        root = policy_bind_root(x->proxy->policy, b->source);
-        if (root && s->paths[s->next] && strcmp(s->paths[s->next], b->source) != 0)
+        want = (struct control_bind){.source = b->source,
+            .root = policy_bind_root(x->proxy->policy, b->source),
+            .path = b->staged,
+            .readonly = b->inside && b->readonly};
+        if (want.root && b->staged && strcmp(b->staged, b->source) != 0)
             break;
     }
     if (s->next == s->n) {
@@ -106,52 +106,62 @@ static void restage_next(struct exchange *x)
         handle_act(x);
         return;
     }
-    if (control_stage(x->proxy->control, s->binds[s->next].source, root, s->paths[s->next], restage_done, x,
-            &s->stage_id) < 0)
+    if (control_stage(x->proxy->control, &want, restage_done, x, &s->stage_id) < 0)
         exchange_failed(x, -ENOTCONN);
 }
 
-/* The label names the true sources, the mounts say where the engine looks for them. */
-static void restage_find(struct restage *s)
+/* The engine's own word for the mount at `target`. */
+static const char *mount_source(const json_t *mounts, const char *target)
 {
-    const json_t *mounts = json_object_get(s->inspect, "Mounts");
+    for (size_t k = 0; k < json_array_size(mounts); k++) {
+        const json_t *m = json_array_get(mounts, k);
+        const char *at = json_string_value(json_object_get(m, "Destination"));
 
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t k = 0; k < json_array_size(mounts); k++) {
-            const json_t *m = json_array_get(mounts, k);
-            const char *target = json_string_value(json_object_get(m, "Destination"));
-
-            if (target && strcmp(target, s->binds[i].target) == 0)
-                s->paths[i] = json_string_value(json_object_get(m, "Source"));
-        }
+        if (at && strcmp(at, target) == 0)
+            return json_string_value(json_object_get(m, "Source"));
+    }
+    return NULL;
 }
 
-/* Takes the reference to `inspect`. */
-static int restage_new(struct exchange *x, json_t *inspect)
+/* The label names the true sources, the mounts say where the engine looks for them; what lies inside another
+ * goes with it. */
+static int restage_find(struct restage *s, const json_t *mounts)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct create_bind *b = &s->binds[i];
+        const char *source = b->inside ? NULL : mount_source(mounts, b->target);
+        char *path = NULL;
+
+        if (b->inside && s->binds[b->inside - 1].staged)
+            path = create_binds_path(s->binds, i);
+        else if (source)
+            path = strdup(source);
+        if (!path && (source || (b->inside && s->binds[b->inside - 1].staged)))
+            return -ENOMEM;
+        free(b->staged);
+        b->staged = path;
+    }
+    return 0;
+}
+
+static int restage_new(struct exchange *x, const json_t *inspect)
 {
     struct restage *s = calloc(1, sizeof(*s));
     const json_t *labels = json_object_get(json_object_get(inspect, "Config"), "Labels");
     int r;
 
-    if (!s) {
-        json_decref(inspect);
+    if (!s)
         return -ENOMEM;
-    }
     x->data = s;
     x->data_free = restage_free;
-    s->inspect = inspect;
     r = create_binds_from_labels(labels, &s->binds, &s->n);
-    if (r >= 0 && s->n > CREATE_MOUNTS_MAX)
-        r = -EBADMSG;
-    if (r >= 0)
-        restage_find(s);
-    return r;
+    return r < 0 ? r : restage_find(s, json_object_get(inspect, "Mounts"));
 }
 
 static void start_inspected(
     struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
 {
-    json_t *j = NULL;
+    _cleanup_json_ json_t *j = NULL;
     int r = error;
 
     if (r >= 0 && res->status >= 400) {

@@ -27,7 +27,7 @@ struct create_job {
 
 static bool is_staged(const struct create_bind *b)
 {
-    return b->staged && strcmp(b->staged, b->source) != 0;
+    return !b->inside && b->staged && strcmp(b->staged, b->source) != 0;
 }
 
 static void job_free(struct exchange *x)
@@ -177,6 +177,22 @@ static void create(struct exchange *x)
 /* ---- 4. binds */
 static void stage_next(struct exchange *x);
 
+static void staged(void *ctx, const char *path, const char *error);
+
+static void stage(struct exchange *x, const struct create_model *m, size_t i)
+{
+    const struct create_bind *b = &m->binds[i];
+    struct create_job *job = x->data;
+    _cleanup_free_ char *path = b->inside ? create_binds_path(m->binds, i) : NULL;
+    struct control_bind want = {
+        .source = b->source, .root = b->root, .path = path, .readonly = b->inside && b->readonly};
+
+    if (b->inside && !path)
+        exchange_failed(x, -ENOMEM);
+    else if (control_stage(x->proxy->control, &want, staged, x, &job->stage_id) < 0)
+        exchange_deny(x, 503, "bind-source", "the supervisor is being restarted; try again in a moment");
+}
+
 static void staged(void *ctx, const char *path, const char *error)
 {
     struct exchange *x = ctx;
@@ -199,7 +215,6 @@ static void staged(void *ctx, const char *path, const char *error)
 static void stage_next(struct exchange *x)
 {
     struct create_job *job = x->data;
-    int r;
 
     for (; job->bind < job->model->n_binds; job->bind++) {
         const struct create_bind *b = &job->model->binds[job->bind];
@@ -207,7 +222,7 @@ static void stage_next(struct exchange *x)
         /* Alone, a root itself is trusted: its parents are root's, so no link can be put in the way. Under a
          * supervisor it is staged like the rest: the data root above it is writable by the gateway, which
          * could swap it. */
-        if (!x->proxy->control && strcmp(b->source, b->root) == 0) {
+        if (!x->proxy->control && !b->inside && strcmp(b->source, b->root) == 0) {
             if (create_set_staged(job->model, job->bind, b->source) < 0) {
                 exchange_failed(x, -ENOMEM);
                 return;
@@ -217,13 +232,10 @@ static void stage_next(struct exchange *x)
         if (!x->proxy->control) {
             exchange_deny(x, 403, "bind-source",
                 "without clawsupd only the directories of ALLOW_BIND_MOUNT_FROM themselves can be bound, not "
-                "a path "
-                "below them");
+                "a path below them, and none inside another");
             return;
         }
-        r = control_stage(x->proxy->control, b->source, b->root, NULL, staged, x, &job->stage_id);
-        if (r < 0)
-            exchange_deny(x, 503, "bind-source", "the supervisor is being restarted; try again in a moment");
+        stage(x, job->model, job->bind);
         return;
     }
     create(x);

@@ -2,13 +2,16 @@
 containers with binds. Each of these ended on the host with the engine's own runtime, before it was refused."""
 
 import io
+import json
 import os
+import subprocess
 import tarfile
 
 import pytest
 
+from clawtest import http_request, wait_for
 from supervisor import Supervisor
-from test_attacks import CREATE, host, refused
+from test_attacks import CREATE, bind_targets, host, refused
 
 
 @pytest.fixture
@@ -25,13 +28,13 @@ def nested(relay, start_proxy, image, workspace):
 
 
 def test_target_behind_a_link_in_another_bind(nested, relay, image):
-    """/w/l is a link to /dev: the runtime would mount the tenant's directory there and write through its "null"."""
+    """/w/l is a link to /dev: the runtime would mount the tenant's directory there and write through its "null".
+    Only a supervisor can put one bind into another, out of the runtime's sight."""
     w, d = nested.workspace, nested.inner
     for binds in ([w + ":/w", d + ":/w/l"], [d + ":/w/l:ro", w + ":/w:ro"]):
-        refused(nested, relay, 403, "POST", CREATE, host(image, Binds=binds, ReadonlyRootfs=True))
+        r = nested.request("POST", CREATE, host(image, Binds=binds, ReadonlyRootfs=True))
+        assert r.status == 403 and bind_targets(relay) == [], r
     refused(nested, relay, 403, "POST", CREATE, host(image, Binds=[w + ":/w"], Tmpfs={"/w/l": ""}))
-    refused(nested, relay, 403, "POST", CREATE, host(image, Binds=[w + ":/w"], Mounts=[
-        {"Type": "bind", "Source": d, "Target": "/w/l"}]))
 
 
 def test_target_behind_a_link_of_the_container(nested, relay, image):
@@ -109,3 +112,84 @@ def test_upload_of_any_pieces(uploads, engine):
             assert c.response().status == 200
     assert put(uploads, full, b"\0" * 1024).status == 200
     uploads.request("DELETE", "/containers/%s?force=1" % full)
+
+
+# ---------------------------------------------------------------- under clawsupd: a bind inside a bind
+@pytest.fixture
+def tenant(daemon):
+    daemon.tenant("a")
+    daemon.start()
+    daemon.healthy()
+    daemon.ws = daemon.data("a") + "/workspace"
+    os.makedirs(daemon.ws + "/skills")
+    os.makedirs(daemon.ws + "/d")
+    return daemon
+
+
+def create(daemon, image, binds, **more):
+    return http_request(daemon.proxy_sock("a"), "POST", CREATE,
+                        {"Image": image, "Cmd": ["sleep", "infinity"], "HostConfig": dict(Binds=binds, **more)})
+
+
+def mounts_of(daemon):
+    with open("/proc/self/mounts") as f:
+        return [line.split()[1] for line in f if "/.supervisor/staging/a/" in line and line.split()[1].startswith(daemon.home)]
+
+
+def test_skills_inside_the_workspace(tenant, engine, image):
+    """What a gateway asks for: the workspace, and the skills in it read-only."""
+    ws = tenant.ws
+    r = create(tenant, image, [ws + ":/workspace:z", ws + "/skills:/workspace/skills:ro,z", ws + "/d:/workspace/new/d"])
+    assert r.status == 201, r
+    full = r.json()["Id"]
+    sh = ("exec", full, "sh", "-c")
+    for _ in range(2):
+        tenant.docker("a", "start", full)
+        assert tenant.docker("a", *sh, "touch /workspace/f /workspace/new/d/g").returncode == 0
+        assert "Read-only" in tenant.docker("a", *sh, "touch /workspace/skills/x", check=False).stderr
+        tenant.docker("a", "stop", "-t", "0", full)
+    assert os.path.exists(ws + "/d/g") and not os.path.exists(ws + "/skills/x")
+    shown = json.loads(tenant.docker("a", "inspect", full).stdout)[0]
+    assert sorted((m["Source"], m["Destination"], m["RW"]) for m in shown["Mounts"]) == [
+        (ws, "/workspace", True), (ws + "/d", "/workspace/new/d", True), (ws + "/skills", "/workspace/skills", False)]
+    assert len(engine.docker("inspect", "-f", "{{range .Mounts}}{{.Destination}}\n{{end}}", full).split()) == 1
+    assert len(mounts_of(tenant)) == 3
+    tenant.docker("a", "rm", "-f", full)
+    wait_for(lambda: mounts_of(tenant) == [], 10, "staged binds were left")
+
+
+def test_swapped_for_a_link_at_any_time(tenant, engine, image):
+    """The place inside is a link when it is asked for, or becomes one before a start."""
+    ws = tenant.ws
+    os.symlink("/dev", ws + "/l")
+    os.symlink("/proc/sys/kernel/hostname", ws + "/d/null")
+    r = create(tenant, image, [ws + ":/w", ws + "/d:/w/l"])
+    assert r.status == 403 and "link" in r.message, r
+    assert mounts_of(tenant) == []
+    os.mkdir(ws + "/place")
+    r = create(tenant, image, [ws + ":/w", ws + "/d:/w/place"])
+    assert r.status == 201, r
+    full = r.json()["Id"]
+    engine.docker("exec", "openclaw-gw-a", "sh", "-c", "cd %s && mv place was && ln -s /dev place" % ws)
+    tenant.docker("a", "start", full)
+    assert tenant.docker("a", "exec", full, "sh", "-c", "test -c /dev/null && ls /w/was").stdout.split() == ["null"]
+    assert sorted(os.listdir(ws + "/d")) == ["null"]
+
+
+def test_nested_binds_come_back(tenant, engine, image):
+    """After a reboot nothing is staged any more; a proxy that was replaced finds everything in place."""
+    ws = tenant.ws
+    full = create(tenant, image, [ws + ":/w", ws + "/skills:/w/skills:ro"]).json()["Id"]
+    os.kill(tenant.proxy_pid("a"), 9)
+    wait_for(lambda: http_request(tenant.proxy_sock("a"), "GET", "/_ping").status == 200, 10)
+    tenant.docker("a", "start", full)
+    tenant.docker("a", "kill", full)
+    for path in sorted(mounts_of(tenant), reverse=True):
+        subprocess.run(["umount", path], check=True)
+        if path.count("/") == (tenant.home + "/run/.supervisor/staging/a/1").count("/"):
+            os.rmdir(path)
+    os.kill(tenant.proxy_pid("a"), 9)
+    wait_for(lambda: http_request(tenant.proxy_sock("a"), "GET", "/_ping").status == 200, 10)
+    tenant.docker("a", "start", full)
+    assert "Read-only" in tenant.docker("a", "exec", full, "touch", "/w/skills/x", check=False).stderr
+    assert len(mounts_of(tenant)) == 2

@@ -264,16 +264,8 @@ static struct row rows[] = {
         "create.TmpfsOptions.SizeBytes"},
     {"", MOUNT("\"Type\":\"tmpfs\",\"Source\":\"/x\",\"Target\":\"/t\""), 400, "create.HostConfig.Mounts"},
     /* a place that the tenant can turn into a link to /dev */
-    {"", BIND "[\"/data/tenants/a/workspace:/w\",\"/data/tenants/a/workspace/d:/w/l\"]", 403,
-        "create.HostConfig.Mounts"},
-    {"", BIND "[\"/data/tenants/a/workspace/d:/w/l\",\"/data/tenants/a/workspace:/w:ro\"]", 403,
-        "create.HostConfig.Mounts"},
     {"", BIND "[\"/data/tenants/a/workspace:/w\"],\"Tmpfs\":{\"/w/t\":\"\"}", 403,
         "create.HostConfig.Mounts"},
-    {"",
-        BIND "[\"/data/tenants/a/workspace:/w\"]," MOUNT(
-            "\"Type\":\"bind\",\"Source\":\"/data/tenants/a/workspace\",\"Target\":\"/w/l\""),
-        403, "create.HostConfig.Mounts"},
     {"", BIND "[\"/data/tenants/a/workspace:/w/l\"]", 403, "create.HostConfig.Mounts"},
     {"", BIND "[\"/data/tenants/a/workspace:/w/l\"],\"ReadonlyRootfs\":false", 403,
         "create.HostConfig.Mounts"},
@@ -597,6 +589,50 @@ Test(create, binds_become_mounts_with_staged_sources)
         "\"ReadOnly\":true,\"BindOptions\":{\"Propagation\":\"rprivate\"}}");
     cr_expect(json_equal(one, want));
     cr_expect_null(json_object_get(h, "Binds"));
+}
+
+Test(create, a_bind_inside_another_is_no_mount_of_the_engines)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_create_model_ struct create_model *m =
+        accept(p, BIND "[\"/data/tenants/a/workspace/s/deep:/w/s/d:ro,z\",\"/data/tenants/a/sandboxes:/wx\","
+                       "\"/data/tenants/a/workspace/s:/w/s\",\"/data/tenants/a/workspace:/w:ro\"]");
+    _cleanup_free_ char *path = NULL, *deep = NULL, *text = NULL;
+    struct create_bind *b = NULL;
+    size_t n = 0;
+
+    cr_assert_eq(m->n_binds, 4);
+    cr_expect_str_eq(m->binds[0].target, "/w");
+    cr_expect_str_eq(m->binds[1].target, "/wx");
+    cr_expect_str_eq(m->binds[2].target, "/w/s");
+    cr_expect_str_eq(m->binds[3].target, "/w/s/d");
+    cr_expect_eq(m->binds[0].inside, 0);
+    cr_expect_eq(m->binds[1].inside, 0);
+    cr_expect_eq(m->binds[2].inside, 1);
+    cr_expect_eq(m->binds[3].inside, 3);
+    cr_assert_eq(create_set_image(m, FIXTURE_IMAGE), 0);
+    cr_assert_eq(create_set_staged(m, 0, "/staging/7"), 0);
+    cr_assert_eq(create_set_staged(m, 1, "/staging/8"), 0);
+    cr_expect_eq(create_render(m, 41, &text), -ENODATA, "the inner ones are staged too");
+    path = create_binds_path(m->binds, 2);
+    cr_expect_str_eq(path, "/staging/7/s");
+    cr_assert_eq(create_set_staged(m, 2, path), 0);
+    deep = create_binds_path(m->binds, 3);
+    cr_expect_str_eq(deep, "/staging/7/s/d");
+    cr_assert_eq(create_set_staged(m, 3, deep), 0);
+    cr_assert_eq(create_render(m, 41, &text), 0);
+
+    _cleanup_json_ json_t *o = fixture_json(text);
+    const json_t *mounts = json_object_get(json_object_get(o, "HostConfig"), "Mounts");
+    cr_assert_eq(json_array_size(mounts), 2);
+    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(mounts, 0), "Target")), "/w");
+    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(mounts, 1), "Target")), "/wx");
+    cr_assert_eq(create_binds_from_labels(json_object_get(o, "Labels"), &b, &n), 0);
+    cr_assert_eq(n, 4);
+    cr_expect_eq(b[3].inside, 3);
+    cr_expect_str_eq(b[3].staged, "/staging/7/s/d");
+    cr_expect(b[3].readonly);
+    create_binds_free(b, n);
 }
 
 Test(create, a_bind_may_lie_deep_in_a_root_that_nobody_can_change)

@@ -234,6 +234,33 @@ Test(respond, inspect_has_nothing_of_the_host)
     cr_expect_str_eq(json_string_value(json_object_get(out, "Name")), "/jovial_franklin");
 }
 
+Test(respond, a_bind_inside_another_is_shown)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_json_ json_t *in = fixture_file("engine/inspect-oc-started.json"), *out = NULL;
+    json_t *labels = json_object_get(json_object_get(in, "Config"), "Labels");
+
+    (void)json_object_set_new(labels, "clawsup.binds",
+        json_string(
+            "[{\"source\":\"/data/tenants/a/workspace\",\"root\":\"/data/tenants/a/workspace\",\"staged\":"
+            "\"/run/clawsup/.supervisor/staging/a/0\",\"target\":\"/workspace\",\"readonly\":false,"
+            "\"relabel\":\"z\"},{\"source\":\"/data/tenants/a/workspace/s\",\"root\":"
+            "\"/data/tenants/a/workspace\",\"staged\":\"/run/clawsup/.supervisor/staging/a/0/s\","
+            "\"target\":\"/workspace/s\",\"readonly\":true,\"relabel\":\"z\"}]"));
+    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &out), 0);
+    _cleanup_free_ char *text = json_to_string(out);
+    const json_t *mounts = json_object_get(out, "Mounts");
+    const json_t *host = json_object_get(json_object_get(out, "HostConfig"), "Mounts");
+    _cleanup_json_ json_t *want = fixture_json("{\"Type\":\"bind\",\"Source\":\"/data/tenants/a/workspace/"
+                                               "s\",\"Destination\":\"/workspace/s\",\"Mode\":"
+                                               "\"z\",\"RW\":false,\"Propagation\":\"rprivate\"}");
+    cr_expect(json_equal(json_array_get(mounts, json_array_size(mounts) - 1), want), "%s", text);
+    cr_expect_str_eq(
+        json_string_value(json_object_get(json_array_get(host, json_array_size(host) - 1), "Target")),
+        "/workspace/s");
+    cr_expect_null(strstr(text, "staging"));
+}
+
 Test(respond, the_gateway_without_its_environment)
 {
     _cleanup_policy_ struct policy *p = fixture_policy();

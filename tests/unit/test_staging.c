@@ -204,3 +204,106 @@ Test(staging, sweeps_what_is_old_and_unused_however_busy_the_tenant_is)
     cr_expect_eq(staging_remove(&config, "a", used, &e), 0);
     cr_expect_eq(staging_remove(&config, "a", fresh, &e), 0);
 }
+
+/* ---------------------------------------------------------------- a bind inside a bind */
+static char *place(const char *staged, const char *rest)
+{
+    char *path = NULL;
+
+    cr_assert_geq(asprintf(&path, "%s/%s", staged, rest), 0);
+    return path;
+}
+
+Test(staging, nests_the_very_directory)
+{
+    _cleanup_free_ char *outer = NULL, *in = NULL, *deep = NULL, *host = NULL;
+    struct err e = {0};
+
+    /* As on a host with systemd: what is mounted in a copy of a shared mount would appear in the original. */
+    cr_assert_eq(mount(home, home, NULL, MS_BIND, NULL), 0);
+    cr_assert_eq(mount(NULL, home, NULL, MS_SHARED, NULL), 0);
+    cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &outer, &e), 0, "%s", e.msg);
+    in = place(outer, "project");
+    cr_expect(staging_is_nested(&config, "a", in));
+    cr_expect_not(staging_is_nested(&config, "a", outer));
+    cr_expect_not(staging_is_nested(&config, "b", in));
+    cr_assert_eq(staging_nest(&config, &tenant, other, in, true, &e), 0, "%s", e.msg);
+    cr_expect_eq(inode(in), inode(other));
+    cr_expect_neq(inode(project), inode(other), "it was mounted on the host's own directory too");
+    cr_expect_eq(staging_nest(&config, &tenant, other, in, true, &e), 0, "in place: %s", e.msg);
+    cr_expect_eq(staging_nest(&config, &tenant, workspace, in, true, &e), -EEXIST);
+    host = place(in, "x");
+    cr_expect_eq(mkdir(host, 0755), -1);
+    cr_expect_eq(errno, EROFS);
+
+    deep = place(outer, "made/of/parts"); /* missing: made, as the engine would */
+    cr_assert_eq(staging_nest(&config, &tenant, project, deep, false, &e), 0, "%s", e.msg);
+    cr_expect_eq(inode(deep), inode(project));
+    cr_expect_eq(staging_remove(&config, "a", in, &e), 0, "it goes with its outer one");
+    cr_expect_eq(inode(in), inode(other));
+    cr_expect_eq(staging_remove(&config, "a", outer, &e), 0, "%s", e.msg);
+    cr_expect_eq(access(outer, F_OK), -1);
+    cr_assert_eq(umount2(home, MNT_DETACH), 0);
+}
+
+Test(staging, nests_files)
+{
+    _cleanup_free_ char *outer = NULL, *in = NULL, *new = NULL, *source = place(other, "f");
+    struct err e = {0};
+
+    cr_assert_eq(fd_write_atomic(source, "x", 1, 0644), 0);
+    cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &outer, &e), 0, "%s", e.msg);
+    in = place(outer, "project");
+    cr_expect_eq(staging_nest(&config, &tenant, source, in, false, &e), -ENOTDIR, "a file on a directory");
+    new = place(outer, "project/new");
+    cr_assert_eq(staging_nest(&config, &tenant, source, new, false, &e), 0, "%s", e.msg);
+    cr_expect_eq(inode(new), inode(source));
+    cr_expect_eq(staging_remove(&config, "a", outer, &e), 0, "%s", e.msg);
+}
+
+Test(staging, nests_behind_no_link)
+{
+    _cleanup_free_ char *outer = NULL;
+    static const char *const links[] = {"link", "link/null", "project/up", "project/up/x"};
+    char text[128];
+    struct err e = {0};
+
+    (void)snprintf(text, sizeof(text), "%s/link", workspace);
+    cr_assert_eq(symlink("/dev", text), 0);
+    (void)snprintf(text, sizeof(text), "%s/up", project);
+    cr_assert_eq(symlink("../other", text), 0);
+    cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &outer, &e), 0, "%s", e.msg);
+    for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+        _cleanup_free_ char *path = place(outer, links[i]);
+        cr_expect_eq(staging_nest(&config, &tenant, other, path, false, &e), -EACCES, "%s: %s", path, e.msg);
+    }
+    cr_expect_eq(staging_remove(&config, "a", outer, &e), 0, "%s", e.msg);
+}
+
+Test(staging, nests_only_in_what_is_staged_for_the_tenant)
+{
+    _cleanup_free_ char *outer = NULL, *in = NULL, *up = NULL;
+    static const char *const bad[] = {"/etc/x", "", "x/y"};
+    char text[160];
+    struct err e = {0};
+
+    cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &outer, &e), 0, "%s", e.msg);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        cr_expect_eq(staging_nest(&config, &tenant, other, bad[i], false, &e), -EINVAL, "%s", bad[i]);
+    up = place(outer, "../x");
+    cr_expect_eq(staging_nest(&config, &tenant, other, up, false, &e), -EINVAL);
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/77", runtime);
+    cr_assert_eq(mkdir(text, 0700), 0);
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/77/x", runtime);
+    cr_expect_eq(staging_nest(&config, &tenant, other, text, false, &e), -EINVAL, "nothing is staged there");
+    in = place(outer, "project");
+    cr_expect_eq(staging_nest(&config, &tenant, "/etc", in, false, &e), -EACCES);
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(text, sizeof(text), "%s/p%u", outer, i);
+        cr_expect_eq(
+            staging_nest(&config, &tenant, other, text, false, &e), i < 32 ? 0 : -ENOSPC, "%u: %s", i, e.msg);
+    }
+    cr_expect_eq(staging_remove(&config, "a", outer, &e), 0, "%s", e.msg);
+    (void)snprintf(text, sizeof(text), "%s/.supervisor/staging/a/77", runtime);
+    cr_expect_eq(staging_remove(&config, "a", text, &e), 0, "%s", e.msg);
+}

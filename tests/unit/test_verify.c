@@ -175,3 +175,33 @@ ParameterizedTest(struct row *row, verify, network_differences)
     change(inspect, row->path, row->value);
     cr_expect_eq(create_verify(m, inspect, &e), -EBADMSG, "%s = %s", row->path, row->value);
 }
+
+/* The engine is given only the outer one; were the inner one its mount after all, it would follow links to
+ * it. */
+Test(verify, binds_inside_others_are_no_mounts)
+{
+    _cleanup_create_model_ struct create_model *m = recorded("cli/create-2010-openclaw.json", false);
+    _cleanup_json_ json_t *inspect = fixture_file("engine/inspect-oc-created.json");
+    json_t *mounts = json_object_get(inspect, "Mounts"), *inner;
+    struct err e = {{0}};
+    size_t i = m->n_binds++;
+
+    m->binds[i] = (struct create_bind){.source = strdup("/data/tenants/a/workspace/s"),
+        .root = strdup("/data/tenants/a/workspace"),
+        .target = strdup("/workspace/s"),
+        .staged = strdup("/run/clawsup/.supervisor/staging/a/0/s"),
+        .readonly = true};
+    create_binds_nest(m->binds, m->n_binds);
+    cr_assert_eq(m->binds[i].inside, 1);
+    (void)json_object_set_new(
+        json_object_get(json_object_get(inspect, "Config"), "Labels"), "clawsup.binds", json_null());
+    inner = json_deep_copy(json_array_get(mounts, 0));
+    (void)json_object_set_new(inner, "Destination", json_string("/workspace/s"));
+    (void)json_object_set_new(inner, "Source", json_string(m->binds[i].staged));
+    (void)json_object_set_new(inner, "RW", json_false());
+    cr_expect_eq(create_verify(m, inspect, &e), -EBADMSG);
+    cr_expect(strstr(e.msg, "label"), "the mounts agree: %s", e.msg);
+    (void)json_array_append_new(mounts, inner);
+    cr_expect_eq(create_verify(m, inspect, &e), -EBADMSG);
+    cr_expect(strstr(e.msg, "unexpected mount"), "%s", e.msg);
+}
