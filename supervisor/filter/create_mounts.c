@@ -446,11 +446,12 @@ int create_read_volumes(void *ctx, const json_t *v, const struct field_at *at)
     return 0;
 }
 
-static bool is_target(const struct create_model *m, const char *path)
+/* `own`: a mount of the engine's; a bind inside another is part of that one's. */
+static bool is_target(const struct create_model *m, const char *path, bool own)
 {
     for (size_t i = 0; i < m->n_binds; i++)
         if (strcmp(m->binds[i].target, path) == 0)
-            return true;
+            return !own || !m->binds[i].inside;
     for (size_t i = 0; i < m->n_tmpfs; i++)
         if (strcmp(m->tmpfs[i].target, path) == 0)
             return true;
@@ -458,7 +459,7 @@ static bool is_target(const struct create_model *m, const char *path)
 }
 
 /* A member of `o` that is no mount's target, or has a value; NULL: there is none. */
-static int find_volume(const struct create_model *m, const json_t *volumes, const char **ret)
+static int find_volume(const struct create_model *m, const json_t *volumes, bool own, const char **ret)
 {
     json_t *o = (json_t *)(uintptr_t)volumes; /* the iteration API takes a mutable object */
 
@@ -469,7 +470,7 @@ static int find_volume(const struct create_model *m, const json_t *volumes, cons
 
         if (!path)
             return -ENOMEM;
-        if (!json_is_zero(json_object_iter_value(it)) || !is_target(m, path))
+        if (!json_is_zero(json_object_iter_value(it)) || !is_target(m, path, own))
             *ret = key;
     }
     return 0;
@@ -480,7 +481,7 @@ static int find_volume(const struct create_model *m, const json_t *volumes, cons
 int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal)
 {
     const char *path;
-    int r = find_volume(c->m, c->volumes, &path);
+    int r = find_volume(c->m, c->volumes, false, &path);
 
     return r >= 0 && path ? refusal_set(refusal, 403, "create.Volumes", "volume %.96s is not allowed", path)
                           : r;
@@ -489,7 +490,7 @@ int create_settle_volumes(const struct create_ctx *c, struct refusal *refusal)
 int create_check_image(const struct create_model *m, const json_t *image, struct refusal *refusal)
 {
     const char *path;
-    int r = find_volume(m, json_object_get(json_object_get(image, "Config"), "Volumes"), &path);
+    int r = find_volume(m, json_object_get(json_object_get(image, "Config"), "Volumes"), true, &path);
 
     return r >= 0 && path ? refusal_set(refusal, 403, "create.Image",
                                 "the image declares a volume at %.96s: mount a tmpfs or a bind there", path)

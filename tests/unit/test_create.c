@@ -394,10 +394,13 @@ Test(create, volumes_of_the_image)
     } rows[] = {{"{}", 0}, {"{\"Config\":null}", 0}, {"{\"Config\":{\"Volumes\":null}}", 0},
         {"{\"Config\":{\"Volumes\":{}}}", 0}, {"{\"Config\":{\"Volumes\":{\"/t\":{},\"/w/\":{}}}}", 0},
         {"{\"Config\":{\"Volumes\":{\"/t\":{},\"/data\":{}}}}", -EPERM},
-        {"{\"Config\":{\"Volumes\":{\"/t/sub\":{}}}}", -EPERM}};
+        {"{\"Config\":{\"Volumes\":{\"/t/sub\":{}}}}", -EPERM},
+        /* inside another bind: no mount of the engine's own */
+        {"{\"Config\":{\"Volumes\":{\"/w/skills\":{}}}}", -EPERM}};
     _cleanup_policy_ struct policy *p = fixture_policy();
     _cleanup_create_model_ struct create_model *m =
-        accept(p, BIND "[\"/data/tenants/a/workspace:/w\"],\"Tmpfs\":{\"/t\":\"\"}");
+        accept(p, BIND "[\"/data/tenants/a/workspace:/w\",\"/data/tenants/a/sandboxes:/w/skills\"],"
+                       "\"Tmpfs\":{\"/t\":\"\"}");
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         _cleanup_json_ json_t *image = fixture_json(rows[i].config);
