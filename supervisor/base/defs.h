@@ -23,6 +23,14 @@
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 #define _must_check_ __attribute__((warn_unused_result))
 
+/* Ends the function with what failed; only where nothing is to be undone. */
+#define TRY(expr)                                                                                            \
+    do {                                                                                                     \
+        int _r = (expr);                                                                                     \
+        if (_r < 0)                                                                                          \
+            return _r;                                                                                       \
+    } while (0)
+
 /* Transfer of ownership: the variable gives up its value. */
 #define TAKE_PTR(p)                                                                                          \
     ({                                                                                                       \

@@ -173,6 +173,17 @@ bool str_is_slug(const char *s)
     return true;
 }
 
+int str_hex_digit(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -EINVAL;
+}
+
 bool str_is_hex(const char *s, size_t n)
 {
     if (strlen(s) != n)

@@ -28,6 +28,9 @@ int str_parse_cpus(const char *s, uint64_t *ret_nano);
 #define SLUG_MAX 32
 bool str_is_slug(const char *s);
 
+/* 0 to 15; -EINVAL. Both cases. */
+int str_hex_digit(char c);
+
 /* Exactly `n` lower-case hexadecimal digits. */
 bool str_is_hex(const char *s, size_t n);
 

@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -19,17 +19,9 @@ struct client {
     size_t scanned; /* bytes of `in` that hold no newline */
 };
 
-static uint64_t now_us(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static uint64_t deadline_of(uint64_t timeout_us)
 {
-    return timeout_us == USEC_INFINITY ? USEC_INFINITY : now_us() + timeout_us;
+    return timeout_us == USEC_INFINITY ? USEC_INFINITY : clock_now(CLOCK_MONOTONIC) + timeout_us;
 }
 
 /* Waits for `events`; -ETIMEDOUT at the deadline. */
@@ -37,7 +29,7 @@ static int wait_for(int fd, short events, uint64_t deadline, struct err *e)
 {
     for (;;) {
         struct pollfd p = {.fd = fd, .events = events};
-        uint64_t now = now_us();
+        uint64_t now = clock_now(CLOCK_MONOTONIC);
         int ms = -1, n;
 
         if (deadline != USEC_INFINITY) {
@@ -59,7 +51,7 @@ int client_connect(const char *path, uint64_t timeout_us, struct client **ret, s
     struct client *c;
     int fd;
 
-    while ((fd = fd_connect_unix(path, SOCK_STREAM)) == -EAGAIN && now_us() < deadline)
+    while ((fd = fd_connect_unix(path, SOCK_STREAM)) == -EAGAIN && clock_now(CLOCK_MONOTONIC) < deadline)
         (void)poll(NULL, 0, CONNECT_RETRY_MS);
     if (fd == -EAGAIN)
         return err_set(e, -ETIMEDOUT, "too many clients are waiting");

@@ -10,10 +10,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <systemd/sd-daemon.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/gid.h"
 #include "base/log.h"
@@ -39,18 +39,9 @@ uint64_t manager_now(struct manager *m)
     return now;
 }
 
-static int64_t clock_us(clockid_t id)
-{
-    struct timespec ts;
-
-    if (clock_gettime(id, &ts) < 0)
-        return 0;
-    return (int64_t)ts.tv_sec * (int64_t)USEC_PER_SEC + ts.tv_nsec / 1000;
-}
-
 int64_t realtime_now(void)
 {
-    return clock_us(CLOCK_REALTIME);
+    return (int64_t)clock_now(CLOCK_REALTIME);
 }
 
 double manager_jitter(void)
@@ -278,7 +269,7 @@ static int on_lag_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
     struct manager *m = userdata;
     uint64_t now = manager_now(m), lag = now > usec ? now - usec : 0;
-    int64_t offset = clock_us(CLOCK_BOOTTIME) - clock_us(CLOCK_MONOTONIC);
+    int64_t offset = (int64_t)(clock_now(CLOCK_BOOTTIME) - clock_now(CLOCK_MONOTONIC));
     bool suspended = offset - m->boot_offset_us >= (int64_t)STALL_US;
 
     m->lag_us = MAX(lag, m->lag_us - m->lag_us / 8); /* rises at once, falls slowly */
@@ -412,7 +403,7 @@ static int start_timers(struct manager *m)
     uint64_t now = manager_now(m);
     int r;
 
-    m->boot_offset_us = clock_us(CLOCK_BOOTTIME) - clock_us(CLOCK_MONOTONIC);
+    m->boot_offset_us = (int64_t)(clock_now(CLOCK_BOOTTIME) - clock_now(CLOCK_MONOTONIC));
     r = sd_event_add_time(m->event, &m->engine_timer, CLOCK_MONOTONIC, now, 0, on_engine_timer, m);
     if (r >= 0)
         r = sd_event_add_time(

@@ -11,8 +11,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "filter/create.h"
@@ -91,19 +91,11 @@ static bool is_full(const struct policy *p, const char *dir)
     return n >= max + 2; /* "." and ".." */
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* An empty directory or file of the source's kind, to be mounted on. Its name is the time: a name that came
  * back after a reboot would show a container what was staged for another. */
 static int make_target(const struct policy *p, const char *dir, mode_t kind, char **ret)
 {
-    uint64_t number = now_us();
+    uint64_t number = clock_now(CLOCK_REALTIME);
 
     if (is_full(p, dir))
         return -ENOSPC;
@@ -237,7 +229,7 @@ int staging_remove(const struct config *c, const char *slug, const char *path, s
  * when. */
 static bool is_young(const char *name)
 {
-    uint64_t at, now = now_us();
+    uint64_t at, now = clock_now(CLOCK_REALTIME);
 
     return str_parse_u64(name, UINT64_MAX, &at) >= 0 && at <= now && now - at < SWEEP_AGE_US;
 }

@@ -24,17 +24,6 @@ const char *http1_method_name(enum http1_method m)
     return (unsigned)m < _HTTP1_METHOD_MAX ? method_names[m] : "?";
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* One raw byte or one %XX at *p, which is moved past it. */
 static int decode_byte(char **p, const char *end, unsigned char *ret)
 {
@@ -46,8 +35,8 @@ static int decode_byte(char **p, const char *end, unsigned char *ret)
     }
     if (end - *p < 3)
         return -EINVAL;
-    hi = hex_value((*p)[1]);
-    lo = hex_value((*p)[2]);
+    hi = str_hex_digit((*p)[1]);
+    lo = str_hex_digit((*p)[2]);
     if (hi < 0 || lo < 0)
         return -EINVAL;
     *ret = (unsigned char)(hi * 16 + lo);
@@ -191,8 +180,8 @@ static int parse_request_line(struct http1_request *req, char *p, char *end, str
     if (!sp1 || !sp2 || !http1_is_token(p, (size_t)(sp1 - p)))
         return http1_head_refuse(e, 400, "a malformed request line");
     n = (size_t)(end - sp2 - 1);
-    if (n != 8 || strncmp(sp2 + 1, "HTTP/", 5) != 0 || hex_value(sp2[6]) < 0 || sp2[7] != '.' ||
-        hex_value(sp2[8]) < 0)
+    if (n != 8 || strncmp(sp2 + 1, "HTTP/", 5) != 0 || str_hex_digit(sp2[6]) < 0 || sp2[7] != '.' ||
+        str_hex_digit(sp2[8]) < 0)
         return http1_head_refuse(e, 400, "a malformed HTTP version");
     r = parse_target(req, sp1 + 1, sp2, e);
     if (r < 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "filter/http1.h"
 
 enum state {
@@ -42,17 +43,6 @@ static size_t take(struct http1_body *b, const char *data, size_t len, struct ht
     return n;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -EBADMSG;
-}
-
 /* A byte of the size line: digits, then CR. */
 static int step_size(struct http1_body *b, char c)
 {
@@ -62,7 +52,7 @@ static int step_size(struct http1_body *b, char c)
         b->state = SIZE_LF;
         return 0;
     }
-    v = hex_digit(c);
+    v = str_hex_digit(c);
     if (v < 0 || b->digits == CHUNK_DIGITS_MAX)
         return -EBADMSG;
     b->left = b->left * 16 + (uint64_t)v;

@@ -8,13 +8,6 @@
 #include "filter/http1.h"
 #include "filter/http1_head.h"
 
-#define TRY(expr)                                                                                            \
-    do {                                                                                                     \
-        int _r = (expr);                                                                                     \
-        if (_r < 0)                                                                                          \
-            return _r;                                                                                       \
-    } while (0)
-
 #define EXTRA_MAX 16
 
 static const struct {

@@ -8,13 +8,6 @@
 #include "filter/names.h"
 #include "filter/route_table.h"
 
-#define TRY(expr)                                                                                            \
-    do {                                                                                                     \
-        int _r = (expr);                                                                                     \
-        if (_r < 0)                                                                                          \
-            return _r;                                                                                       \
-    } while (0)
-
 static const char *const names[_ROUTE_MAX] = {
     [ROUTE_PING] = "ping",
     [ROUTE_VERSION] = "version",

@@ -9,27 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 
 /* The proxy itself gives the engine 2 s. */
 #define LIMIT_US (3 * USEC_PER_SEC)
 
-static uint64_t now_us(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* -ETIMEDOUT when nothing happens before `due`. */
 static int wait_for(int fd, short events, uint64_t due)
 {
     struct pollfd p = {.fd = fd, .events = events};
-    uint64_t now = now_us();
+    uint64_t now = clock_now(CLOCK_MONOTONIC);
     int r = now >= due ? 0 : poll(&p, 1, (int)((due - now) / USEC_PER_MSEC) + 1);
 
     if (r < 0)
@@ -106,7 +98,7 @@ static int read_status(int fd, uint64_t due)
 int healthcheck_run(const struct settings *s, struct err *e)
 {
     const struct settings_listen *l = &s->listen[0];
-    uint64_t due = now_us() + LIMIT_US;
+    uint64_t due = clock_now(CLOCK_MONOTONIC) + LIMIT_US;
     _cleanup_close_ int fd = l->tcp ? connect_tcp(l) : fd_connect_unix(l->address, SOCK_STREAM);
     char port[8] = "";
     int r = fd < 0 ? fd : send_request(fd, due);

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define EVENTS_PER_ROUND 64
 
@@ -20,14 +21,6 @@ struct loop {
     struct loop_garbage *garbage;
 };
 
-static uint64_t clock_now(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 int loop_new(struct loop **ret)
 {
     struct loop *l = calloc(1, sizeof(*l));
@@ -40,7 +33,7 @@ int loop_new(struct loop **ret)
         free(l);
         return r;
     }
-    l->now_us = clock_now();
+    l->now_us = clock_now(CLOCK_MONOTONIC);
     l->next_due_us = USEC_INFINITY;
     *ret = l;
     return 0;
@@ -202,7 +195,7 @@ int loop_run(struct loop *l)
                 return -errno;
             l->round_n = 0;
         }
-        l->now_us = clock_now();
+        l->now_us = clock_now(CLOCK_MONOTONIC);
         for (l->round_i = 0; l->round_i < l->round_n;) {
             struct epoll_event *ev = &l->round[l->round_i++];
             struct loop_io *io = ev->data.ptr;

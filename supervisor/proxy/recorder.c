@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -107,15 +107,12 @@ static int append(struct recorder *r, const json_t *record)
 static void tell_dropped(struct recorder *r)
 {
     _cleanup_json_ json_t *j = NULL;
-    struct timespec ts = {0};
     uint64_t n = r->dropped - r->dropped_told;
 
     if (n == 0)
         return;
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    j = json_pack("{s:s, s:I, s:s, s:I}", "type", "dropped", "time_us",
-        (json_int_t)ts.tv_sec * (json_int_t)USEC_PER_SEC + ts.tv_nsec / 1000, "tenant",
-        r->proxy->policy->tenant, "records", (json_int_t)n);
+    j = json_pack("{s:s, s:I, s:s, s:I}", "type", "dropped", "time_us", (json_int_t)clock_now(CLOCK_REALTIME),
+        "tenant", r->proxy->policy->tenant, "records", (json_int_t)n);
     if (j && append(r, j) >= 0) {
         log_warning("%llu decision records were dropped: standard output was not read fast enough",
             (unsigned long long)n);

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -16,14 +16,6 @@
 #include "proxy/registry.h"
 
 /* ---- records */
-static uint64_t realtime_us(void)
-{
-    struct timespec ts = {0};
-
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* The record is what is logged: a line for each refusal would make the log a tenant's to fill. */
 static void record_send(struct proxy *p, const struct decision *d, bool done)
 {
@@ -45,7 +37,7 @@ static void record_send(struct proxy *p, const struct decision *d, bool done)
 
 void exchange_record_malformed(struct proxy *p, const char *peer, int status, const char *text)
 {
-    struct decision d = {.time_us = realtime_us(),
+    struct decision d = {.time_us = clock_now(CLOCK_REALTIME),
         .tenant = p->policy->tenant,
         .peer = peer,
         .verdict = DECISION_DENY,
@@ -59,7 +51,7 @@ void exchange_record_malformed(struct proxy *p, const char *peer, int status, co
 static void record(struct exchange *x, int status)
 {
     struct proxy *p = x->proxy;
-    struct decision d = {.time_us = realtime_us(),
+    struct decision d = {.time_us = clock_now(CLOCK_REALTIME),
         .tenant = p->policy->tenant,
         .peer = x->conn ? conn_peer(x->conn) : "gone",
         .method = http1_method_name(x->match.method),

@@ -118,3 +118,14 @@ Test(str, set_owns_a_copy_of_its_own)
     cr_assert_str_eq(at, "another");
     free(at);
 }
+
+Test(str, hex_digits)
+{
+    cr_expect_eq(str_hex_digit('0'), 0);
+    cr_expect_eq(str_hex_digit('9'), 9);
+    cr_expect_eq(str_hex_digit('a'), 10);
+    cr_expect_eq(str_hex_digit('F'), 15);
+    cr_expect_lt(str_hex_digit('g'), 0);
+    cr_expect_lt(str_hex_digit('@'), 0);
+    cr_expect_lt(str_hex_digit('\0'), 0);
+}
