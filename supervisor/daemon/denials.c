@@ -60,6 +60,19 @@ static void take(const json_t *record, const char *key, char *out, size_t n)
             *p = '?';
 }
 
+static struct group *group_new(const char *key, const char *rule, const char *route, int64_t now_us)
+{
+    struct group *g = calloc(1, sizeof(*g));
+
+    if (!g)
+        return NULL;
+    (void)snprintf(g->key, sizeof(g->key), "%s", key);
+    (void)snprintf(g->rule, sizeof(g->rule), "%s", rule);
+    (void)snprintf(g->route, sizeof(g->route), "%s", route);
+    g->first_us = now_us;
+    return g;
+}
+
 /* The group, moved to the end of the order; made when it is new. NULL: out of memory. */
 static struct group *find(struct denials *d, const char *rule, const char *route, int64_t now_us)
 {
@@ -71,19 +84,14 @@ static struct group *find(struct denials *d, const char *rule, const char *route
     if (g) {
         HASH_DEL(d->groups, g);
     } else {
-        g = calloc(1, sizeof(*g));
-        if (!g)
-            return NULL;
-        memcpy(g->key, key, sizeof(key));
-        (void)snprintf(g->rule, sizeof(g->rule), "%s", rule);
-        (void)snprintf(g->route, sizeof(g->route), "%s", route);
-        g->first_us = now_us;
-        if (HASH_COUNT(d->groups) >= DENIALS_MAX) {
+        g = group_new(key, rule, route, now_us);
+        if (g && HASH_COUNT(d->groups) >= DENIALS_MAX) {
             forget(d, d->groups);
             d->forgotten++;
         }
     }
-    HASH_ADD_STR(d->groups, key, g);
+    if (g)
+        HASH_ADD_STR(d->groups, key, g);
     return g;
 }
 
