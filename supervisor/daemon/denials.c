@@ -83,13 +83,12 @@ static struct group *find(struct denials *d, const char *rule, const char *route
     HASH_FIND_STR(d->groups, key, g);
     if (g) {
         HASH_DEL(d->groups, g);
-    } else {
-        g = group_new(key, rule, route, now_us);
-        if (g && HASH_COUNT(d->groups) >= DENIALS_MAX) {
-            forget(d, d->groups);
-            d->forgotten++;
-        }
+    } else if (HASH_COUNT(d->groups) >= DENIALS_MAX) {
+        forget(d, d->groups);
+        d->forgotten++;
     }
+    if (!g)
+        g = group_new(key, rule, route, now_us);
     if (g)
         HASH_ADD_STR(d->groups, key, g);
     return g;
