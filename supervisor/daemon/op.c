@@ -192,12 +192,11 @@ static void on_aside(struct op *op, const struct engine_answer *a)
 }
 
 /* An interrupted redeploy may have left the old gateway running under its other name. Starting NAME beside it
- * would make two of them on the same data. A redeploy itself looks at both names. */
+ * would make two of them on the same data; a redeploy that finds no NAME would do that too. */
 static void first_step(struct op *op)
 {
     const struct component *g = &op->tenant->gateway;
-    bool starts_gateway =
-        op->action.type == REC_ACT_RESTART_ALL || (op->component == g && op->action.type != REC_ACT_REDEPLOY);
+    bool starts_gateway = op->action.type == REC_ACT_RESTART_ALL || op->component == g;
 
     if (starts_gateway && g->container_name[0])
         op_call(op, on_aside, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", g->container_name);

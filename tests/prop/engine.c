@@ -408,7 +408,7 @@ static bool is_aside(struct world *w, struct tenant *t, struct op *op)
 {
     int old = container_named(t, CNAME_OLD);
 
-    if (op->phase != 0 || op->a.type == REC_ACT_REDEPLOY || old < 0 || !t->g[old].running)
+    if (op->phase != 0 || old < 0 || !t->g[old].running)
         return false;
     w->relist_at = MIN(w->relist_at, w->now + SEC / 20);
     return true;

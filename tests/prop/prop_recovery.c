@@ -1,7 +1,7 @@
 /* prop_recovery.c: runs seeded random histories of a small host and holds the recovery core to its ten
  * invariants.
  *
- *   prop_recovery [--seed N] [-v]      COUNT=2000 histories; with --seed just that one, -v tells its story
+ *   prop_recovery [--seed N] [-v]      COUNT=1500 histories; with --seed just that one, -v tells its story
  *
  * A violation prints the command that shows it again, and ends the run with status 1. */
 #include <inttypes.h>
@@ -79,7 +79,7 @@ int main(int argc, char *argv[])
     static struct world w;
     const char *count = getenv("COUNT"), *from = getenv("SEED");
     uint64_t total[_INV_MAX] = {0}, held = 0, actions = 0, crashes = 0,
-             n = count ? strtoull(count, NULL, 10) : 2000,
+             n = count ? strtoull(count, NULL, 10) : 1500,
              first = from ? strtoull(from, NULL, 10) : (uint64_t)time(NULL) * 1000;
     bool verbose = false;
 
