@@ -175,7 +175,7 @@ int staging_add(const struct config *c, const struct config_tenant *t, const cha
 {
     _cleanup_close_ int fd = -EBADF, tree = -EBADF;
     _cleanup_free_ char *dir = NULL, *path = NULL;
-    struct stat st;
+    struct stat st = {0};
     int r;
 
     fd = staging_open(t, source, &st, e);

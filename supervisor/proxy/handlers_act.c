@@ -123,23 +123,31 @@ static const char *mount_source(const json_t *mounts, const char *target)
     return NULL;
 }
 
+/* Where the engine looks for bind `i`: NULL and 0 when nobody knows. */
+static int restage_path(const struct restage *s, size_t i, const json_t *mounts, char **ret)
+{
+    const struct create_bind *b = &s->binds[i];
+    const char *source = b->inside ? NULL : mount_source(mounts, b->target);
+
+    *ret = NULL;
+    if (b->inside ? !s->binds[b->inside - 1].staged : !source)
+        return 0;
+    *ret = source ? strdup(source) : create_binds_path(s->binds, i);
+    return *ret ? 0 : -ENOMEM;
+}
+
 /* The label names the true sources, the mounts say where the engine looks for them; what lies inside another
  * goes with it. */
 static int restage_find(struct restage *s, const json_t *mounts)
 {
     for (size_t i = 0; i < s->n; i++) {
-        struct create_bind *b = &s->binds[i];
-        const char *source = b->inside ? NULL : mount_source(mounts, b->target);
-        char *path = NULL;
+        char *path;
+        int r = restage_path(s, i, mounts, &path);
 
-        if (b->inside && s->binds[b->inside - 1].staged)
-            path = create_binds_path(s->binds, i);
-        else if (source)
-            path = strdup(source);
-        if (!path && (source || (b->inside && s->binds[b->inside - 1].staged)))
-            return -ENOMEM;
-        free(b->staged);
-        b->staged = path;
+        if (r < 0)
+            return r;
+        free(s->binds[i].staged);
+        s->binds[i].staged = path;
     }
     return 0;
 }
