@@ -409,6 +409,7 @@ static void run(struct load *l)
 {
     struct epoll_event ev[64];
     bool measuring = false;
+    uint64_t end;
 
     l->start_ns = now_ns();
     l->window_ns = l->start_ns + (uint64_t)(l->warmup * 1e9);
@@ -432,7 +433,9 @@ static void run(struct load *l)
         for (int i = 0; i < n; i++)
             client_read(l, ev[i].data.ptr);
     }
-    l->cpu_ns = cpu_ns(l->pid) - l->cpu_ns;
+    end = cpu_ns(l->pid);
+    /* A process that ended on the way took its time along: unknown, then, rather than wrong. */
+    l->cpu_ns = end > l->cpu_ns ? end - l->cpu_ns : 0;
 }
 
 static int compare_samples(const void *a, const void *b)
