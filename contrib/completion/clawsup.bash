@@ -31,13 +31,21 @@ _clawsup() {
         mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
         return
         ;;
+    --state)
+        mapfile -t COMPREPLY < <(compgen -W "unhealthy quarantined down recovering degraded starting held paused healthy" -- "$cur")
+        return
+        ;;
+    --sort)
+        mapfile -t COMPREPLY < <(compgen -W "name state restarts cpu memory disk" -- "$cur")
+        return
+        ;;
     --lines | --api)
         return
         ;;
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --config | --body | --for | --lines | --api | --tenant) ((i++)) ;;
+        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort) ((i++)) ;;
         -*) ;;
         *)
             if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else ((words++)); fi
@@ -45,7 +53,7 @@ _clawsup() {
         esac
     done
     case $verb in
-    status) options+=" --watch" ;;
+    status) options+=" --watch --state --sort" ;;
     denials) options+=" --lines" ;;
     events) options+=" --follow --lines --tenant" ;;
     pause) options+=" --for" ;;

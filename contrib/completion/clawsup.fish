@@ -35,6 +35,8 @@ complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a help -d 'Help
 complete -c clawsup -n "__fish_seen_subcommand_from $on_tenant" -a '(__clawsup_tenants)'
 complete -c clawsup -n '__fish_seen_subcommand_from restart' -a 'proxy gateway'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l watch -d 'Redraw every second'
+complete -c clawsup -n '__fish_seen_subcommand_from status' -l state -x -a 'unhealthy quarantined down recovering degraded starting held paused healthy' -d 'Only tenants in these states'
+complete -c clawsup -n '__fish_seen_subcommand_from status' -l sort -x -a 'name state restarts cpu memory disk' -d 'Order of the tenants'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with new events'
 complete -c clawsup -n '__fish_seen_subcommand_from denials' -l lines -x -d 'So many groups'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l lines -x -d 'So many past events'

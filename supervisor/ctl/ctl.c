@@ -9,7 +9,11 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "ctl/client.h"
+#include "ctl/locate.h"
 #include "ctl/text.h"
+
+/* So many letters of a name are enough to guess it. */
+#define PREFIX_MIN 3
 
 int ctl_print_json(const json_t *j, bool one_line)
 {
@@ -63,7 +67,10 @@ int ctl_closest(const char *s, const char *const *names, size_t n)
     for (size_t i = 0; i < n; i++) {
         unsigned d = str_distance(s, names[i]);
 
-        /* A short word is close to everything: at most half of it may differ. */
+        /* The beginning of a name is meant for it. A short word is close to everything: at most half of it
+         * may differ. */
+        if (strlen(s) >= PREFIX_MIN && str_startswith(names[i], s))
+            d = 1;
         if (d < best && 2 * d <= strlen(names[i])) {
             best = d;
             at = (int)i;
@@ -83,6 +90,20 @@ int ctl_unreachable(const struct ctl *c, int r, const struct err *e)
     else if (r == -EBADMSG)
         hint = "is it of another version? clawsup version";
     return ctl_fail(c, CTL_UNREACHABLE, "unreachable", hint, "clawsupd at %s: %s", c->socket_path, e->msg);
+}
+
+/* A file that clawsupd has not read yet. */
+static bool suggest_reload(const struct ctl *c, const char *slug, char *out, size_t n)
+{
+    _cleanup_free_ char *dir = NULL, *path = NULL;
+
+    if (!slug || !str_is_slug(slug))
+        return false;
+    dir = locate_tenants_dir(c->config_file);
+    if (!dir || asprintf(&path, "%s/%s.conf", dir, slug) < 0 || access(path, F_OK) < 0)
+        return false;
+    (void)snprintf(out, n, "%s is there, but not loaded: clawsup reload", path);
+    return true;
 }
 
 /* "did you mean ..." from the tenants that the daemon knows; false when there is nothing to say. */
@@ -130,7 +151,9 @@ int ctl_refused(const struct ctl *c, const json_t *request, const json_t *reply)
 
         print_line(stderr, "  ", s ? s : "");
     }
-    if (str_eq(code, "unknown-tenant") && suggest_tenant(request, reply, text, sizeof(text)))
+    if (str_eq(code, "unknown-tenant") &&
+        (suggest_reload(c, json_string_value(json_object_get(request, "tenant")), text, sizeof(text)) ||
+            suggest_tenant(request, reply, text, sizeof(text))))
         hint = text;
     if (hint)
         print_line(stderr, "  ", hint);
@@ -139,26 +162,37 @@ int ctl_refused(const struct ctl *c, const json_t *request, const json_t *reply)
     return str_eq(code, "usage") || str_eq(code, "unknown-tenant") ? CTL_USAGE : CTL_FAILED;
 }
 
+int ctl_ask(
+    const struct ctl *c, const json_t *request, uint64_t timeout_us, json_t **ret_reply, struct err *e)
+{
+    _cleanup_(client_freep) struct client *cl = NULL;
+    int r;
+
+    if (!request)
+        return err_set(e, -ENOMEM, "out of memory");
+    r = client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, e);
+    if (r >= 0)
+        r = client_send(cl, request, CTL_TIMEOUT_US, e);
+    /* A daemon that refuses a client says so and closes: its line may be there although sending failed. */
+    if (cl && (r >= 0 || r == -EPIPE)) {
+        int sent = r;
+
+        r = client_receive(cl, timeout_us, ret_reply, e);
+        if (r < 0 && sent < 0)
+            r = sent;
+    }
+    return r;
+}
+
 int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t **ret_reply)
 {
     _cleanup_json_ json_t *owned = request, *reply = NULL;
-    _cleanup_(client_freep) struct client *cl = NULL;
     struct err e = {.msg = ""};
     int r;
 
     if (!owned)
         return ctl_fail(c, CTL_FAILED, "internal", NULL, "out of memory");
-    r = client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, &e);
-    if (r >= 0)
-        r = client_send(cl, owned, CTL_TIMEOUT_US, &e);
-    /* A daemon that refuses a client says so and closes: its line may be there although sending failed. */
-    if (cl && (r >= 0 || r == -EPIPE)) {
-        int sent = r;
-
-        r = client_receive(cl, timeout_us, &reply, &e);
-        if (r < 0 && sent < 0)
-            r = sent;
-    }
+    r = ctl_ask(c, owned, timeout_us, &reply, &e);
     if (r < 0)
         return ctl_unreachable(c, r, &e);
     if (!json_is_true(json_object_get(reply, "ok")))
@@ -169,12 +203,9 @@ int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t *
 
 json_t *ctl_daemon_version(const struct ctl *c)
 {
-    _cleanup_(client_freep) struct client *cl = NULL;
     _cleanup_json_ json_t *request = ctl_request("version", NULL), *reply = NULL;
 
-    if (!request || client_connect(c->socket_path, CTL_TIMEOUT_US, &cl, NULL) < 0 ||
-        client_send(cl, request, CTL_TIMEOUT_US, NULL) < 0 ||
-        client_receive(cl, CTL_TIMEOUT_US, &reply, NULL) < 0 || !json_is_true(json_object_get(reply, "ok")))
+    if (ctl_ask(c, request, CTL_TIMEOUT_US, &reply, NULL) < 0 || !json_is_true(json_object_get(reply, "ok")))
         return NULL;
     return TAKE_PTR(reply);
 }

@@ -62,6 +62,11 @@ json_t *ctl_request(const char *verb, const char *tenant);
  * "ok":true; otherwise the user was told and the exit code is returned. */
 int ctl_call(const struct ctl *c, json_t *request, uint64_t timeout_us, json_t **ret_reply);
 
+/* The same without telling the user anything: 0 and an answer, whether its "ok" is true or not; or -errno of
+ * the client with text in `e`. `request` is borrowed. */
+int ctl_ask(
+    const struct ctl *c, const json_t *request, uint64_t timeout_us, json_t **ret_reply, struct err *e);
+
 /* Tells the user about an answer with "ok":false to `request` (both borrowed). Returns the exit code. */
 int ctl_refused(const struct ctl *c, const json_t *request, const json_t *reply);
 int ctl_unreachable(const struct ctl *c, int r, const struct err *e);
@@ -72,5 +77,5 @@ json_t *ctl_daemon_version(const struct ctl *c);
 /* Prints `j` with indentation, or on one line. Returns CTL_OK or CTL_FAILED. */
 int ctl_print_json(const json_t *j, bool one_line);
 
-/* Index of the name closest to `s`, or -1 when none is close. */
+/* Index of the name closest to `s`, or that begins with it; -1 when none is close. */
 int ctl_closest(const char *s, const char *const *names, size_t n);

@@ -74,17 +74,37 @@ static const struct ctl_command *find_command(const char *name)
     return NULL;
 }
 
+/* What people type who come from systemctl, docker or kubectl. */
+static const char *other_word(const char *name)
+{
+    static const struct {
+        const char *word, *verb;
+    } rows[] = {{"ls", "status"}, {"list", "status"}, {"ps", "status"}, {"show", "status"}, {"get", "status"},
+        {"describe", "status"}, {"info", "status"}, {"rm", "remove"}, {"delete", "remove"},
+        {"down", "remove"}, {"up", "deploy"}, {"add", "deploy"}, {"apply", "deploy"}, {"start", "restart"},
+        {"new", "init"}, {"create", "init"}, {"stop", "pause"}, {"hold", "pause"}, {"unpause", "resume"},
+        {"unquarantine", "release"}, {"validate", "check-config"}, {"lint", "check-config"},
+        {"test", "check-config"}, {"why", "explain"}, {"can-i", "explain"}, {"refused", "denials"},
+        {"history", "events"}, {"journal", "logs"}, {"watch", "status"}, {"stats", "top"},
+        {"convert", "import-compose"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (strcmp(rows[i].word, name) == 0 && find_command(rows[i].verb))
+            return rows[i].verb;
+    return NULL;
+}
+
 static int unknown_verb(const struct ctl *c, const char *name)
 {
-    const char *names[ARRAY_SIZE(commands)];
+    const char *names[ARRAY_SIZE(commands)], *other = other_word(name);
     char hint[64] = "clawsup --help lists the verbs";
     int at;
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         names[i] = commands[i]->name;
-    at = ctl_closest(name, names, ARRAY_SIZE(names));
-    if (at >= 0)
-        (void)snprintf(hint, sizeof(hint), "did you mean '%s'?", names[at]);
+    at = other ? -1 : ctl_closest(name, names, ARRAY_SIZE(names));
+    if (other || at >= 0)
+        (void)snprintf(hint, sizeof(hint), "did you mean '%s'?", other ? other : names[at]);
     return ctl_fail(c, CTL_USAGE, "usage", hint, "unknown verb '%s'", name);
 }
 

@@ -11,6 +11,7 @@
 #include "base/str.h"
 
 struct view {
+    struct status_lines lines; /* first: what status_trouble() gets is this view */
     const json_t *tenant, *components;
     const struct table_style *style;
     FILE *out;
@@ -25,17 +26,34 @@ static void heading(const struct view *v, const char *text)
 }
 
 /* "  next      TEXT" */
+static void line_v(const struct view *v, const char *name, const char *fmt, va_list ap) _printf_(3, 0);
+static void line_v(const struct view *v, const char *name, const char *fmt, va_list ap)
+{
+    char text[1024], safe[1024];
+
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    text_safe(safe, sizeof(safe), text);
+    (void)fprintf(v->out, "  %-10s %s\n", name, safe);
+}
+
 static void line(const struct view *v, const char *name, const char *fmt, ...) _printf_(3, 4);
 static void line(const struct view *v, const char *name, const char *fmt, ...)
 {
-    char text[1024], safe[1024];
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    line_v(v, name, fmt, ap);
     va_end(ap);
-    text_safe(safe, sizeof(safe), text);
-    (void)fprintf(v->out, "  %-10s %s\n", name, safe);
+}
+
+static void head_line(const struct status_lines *l, const char *name, const char *fmt, ...) _printf_(3, 4);
+static void head_line(const struct status_lines *l, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    line_v((const struct view *)l, name, fmt, ap);
+    va_end(ap);
 }
 
 /* ", for 12s" since the member `key`; "" when it is unknown. */
@@ -313,11 +331,13 @@ int status_detail(const json_t *reply, const json_t *tenant, const struct table_
     int r;
 
     (void)text_time(reply, "now", &v.now);
+    v.lines = (struct status_lines){.tenant = tenant, .now = v.now, .line = head_line};
     title(&v);
-    ladder(&v);
+    status_trouble(&v.lines);
     holds(&v);
     next_steps(&v);
     you_can(&v, reply);
+    ladder(&v);
     heading(&v, "Components");
     r = components(&v);
     if (r < 0)

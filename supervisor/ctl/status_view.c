@@ -202,13 +202,21 @@ static void cell_last_event(struct table *t, const json_t *tenant, uint64_t now)
         *text_of(e, "component") ? " " : "", text_of(e, "text"));
 }
 
+/* So many columns fit everything but the last event. */
+#define WIDTH_FULL 110
+
 int status_overview(const json_t *reply, const struct table_style *style, FILE *out)
 {
-    static const struct table_column columns[] = {{.name = "TENANT"}, {.name = "STATE"}, {.name = "PROXY"},
+    static const struct table_column full[] = {{.name = "TENANT"}, {.name = "STATE"}, {.name = "PROXY"},
         {.name = "GATEWAY"}, {.name = "LEVEL"}, {.name = "RESTARTS 1H/24H", .right = true},
         {.name = "CPU", .right = true}, {.name = "MEMORY", .right = true}, {.name = "DISK", .right = true},
         {.name = "LAST EVENT", .truncate = true}};
-    _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns), style);
+    static const struct table_column narrow[] = {{.name = "TENANT"}, {.name = "STATE"}, {.name = "LEVEL"},
+        {.name = "1H/24H", .right = true}, {.name = "CPU", .right = true}, {.name = "MEMORY", .right = true},
+        {.name = "DISK", .right = true}, {.name = "LAST EVENT", .truncate = true}};
+    bool all = style->plain || style->width == 0 || style->width >= WIDTH_FULL;
+    _cleanup_(table_freep) struct table *t =
+        table_new(all ? full : narrow, all ? ARRAY_SIZE(full) : ARRAY_SIZE(narrow), style);
     const json_t *list = json_object_get(reply, "tenants");
     uint64_t now = 0;
 
@@ -220,8 +228,10 @@ int status_overview(const json_t *reply, const struct table_style *style, FILE *
 
         table_cell(t, TEXT_BOLD, text_of(tenant, "slug"));
         cell_state(t, tenant);
-        cell_state(t, find_component(tenant, "proxy"));
-        cell_state(t, find_component(tenant, "gateway"));
+        if (all) {
+            cell_state(t, find_component(tenant, "proxy"));
+            cell_state(t, find_component(tenant, "gateway"));
+        }
         table_cell(t, TEXT_PLAIN, text_of(tenant, "level"));
         cell_restarts(t, tenant);
         cell_cpu(t, r);

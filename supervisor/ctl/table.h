@@ -16,6 +16,7 @@ struct table_style {
     bool plain;      /* tab-separated, nothing cut, no colour */
     bool no_heading; /* no line with the columns' names */
     bool colour;
+    unsigned width; /* columns of the terminal; 0: none, nothing needs to be left out */
 };
 
 struct table;

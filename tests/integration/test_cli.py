@@ -78,6 +78,12 @@ def test_every_verb_has_help_with_examples(verb):
     (("statsu",), "did you mean 'status'?"),
     (("relaod",), "did you mean 'reload'?"),
     (("frobnicate",), "clawsup --help lists the verbs"),
+    (("stat",), "did you mean 'status'?"),
+    (("check",), "did you mean 'check-config'?"),
+    (("ps",), "did you mean 'status'?"),
+    (("status", "--sort", "size"), "name, state, restarts, cpu, memory, disk"),
+    (("status", "--state", "dwon"), "did you mean 'down'?"),
+    (("status", "--state", "down,"), "no state ''"),
     (("status", "a", "b"), "too many arguments: 'b'"),
     (("restart",), "usage: clawsup restart TENANT"),
     (("restart", "a", "gatway"), "did you mean 'gateway'?"),
@@ -336,6 +342,47 @@ def test_one_tenant_in_detail(canned):
 def test_detail_says_what_the_operator_can_do(canned, state, hint):
     assert hint in run("status", "acme", "--socket", canned(status(tenant(state=state))).path).stdout
     assert hint not in run("status", "acme", "--socket", canned(status(tenant())).path).stdout
+
+
+def test_detail_says_what_is_wrong_since_when_and_what_was_done(canned):
+    gateway = component("gateway", "backoff", reason="3 probes failed", since="2026-05-01T09:59:50Z",
+                        last_probes=[{"at": "2026-05-01T09:59:58Z", "result": "fail", "duration_us": 1, "detail": "HTTP 503"}])
+    events = [{"at": "2026-05-01T09:50:00Z", "kind": "result", "component": "gateway", "text": "restart done: of long ago"},
+              {"at": "2026-05-01T09:51:00Z", "kind": "state", "component": "gateway", "text": "verifying -> healthy"},
+              {"at": "2026-05-01T09:58:00Z", "kind": "state", "component": "gateway", "text": "healthy -> suspect: HTTP 503"},
+              {"at": "2026-05-01T09:58:30Z", "kind": "result", "component": "gateway", "text": "restart done: running again"},
+              {"at": "2026-05-01T09:59:00Z", "kind": "state", "component": "gateway", "text": "verifying -> backoff"}]
+    t = tenant(state="down", components=[component("proxy"), gateway], events=events)
+    out = run("status", "acme", "--socket", canned(status(t)).path).stdout
+    head = out[:out.index("\nComponents")]
+    assert re.search(r"^  wrong +gateway backoff: 3 probes failed; HTTP 503$", head, re.M), out
+    assert re.search(r"^  since +2m ago$", head, re.M), out
+    assert re.search(r"^  done +1m30s ago: gateway restart done: running again$", head, re.M), out
+    assert "long ago" not in head
+    assert head.index("wrong") < head.index("since") < head.index("done") < head.index("next") < head.index("you can")
+    assert "wrong" not in run("status", "acme", "--socket", canned(status(tenant())).path).stdout
+
+
+def test_status_is_sorted_and_filtered_and_the_exit_code_is_that_of_all(canned):
+    d = canned(status(tenant("a"), tenant("b", "quarantined"), tenant("c", "down"), tenant("d", "paused")))
+
+    def shown(*args):
+        p = run("status", "--plain", "--no-heading", "--socket", d.path, *args)
+        assert p.returncode == 2
+        return [line.split("\t")[0] for line in p.stdout.splitlines()]
+    assert shown() == ["a", "b", "c", "d"]
+    assert shown("--sort", "state") == ["b", "c", "d", "a"]
+    assert shown("--state", "unhealthy") == ["b", "c", "d"]
+    assert shown("--state", "down,healthy") == ["a", "c"]
+    assert shown("--state", "held") == []
+    p = run("status", "--json", "--state", "down", "--socket", d.path)
+    assert p.returncode == 2 and [t["slug"] for t in json.loads(p.stdout)["tenants"]] == ["c"]
+
+
+def test_a_tenant_whose_file_is_not_loaded_gets_that_hint(canned, conf):
+    d = canned({"v": 1, "ok": False, "code": "unknown-tenant", "error": "there is no tenant \"beta\"", "tenants": ["acme"]})
+    p = run("status", "beta", "--socket", d.path, "--config", conf)
+    assert p.returncode == 64 and "tenants.d/beta.conf is there, but not loaded" in p.stderr
 
 
 def test_a_held_back_action_names_its_guard(canned):
