@@ -60,6 +60,8 @@ void component_set_up(struct step *x, struct component *c, bool up)
     if (c->up == up)
         return;
     c->up = up;
+    if (up)
+        c->tried = REC_L0;
     c->asked = false;
     c->ever_up = c->ever_up || up;
     if (!expected && flap_note(c, x->now_us))
@@ -76,11 +78,16 @@ void component_void_probes(struct step *x, struct component *c)
 
 void component_failed(struct step *x, struct component *c, bool hard, const char *reason)
 {
+    bool dead_proxy = c->p.kind == REC_KIND_PROXY && hard && c->presence != REC_RUNNING;
+
+    if (!c->up && !dead_proxy && c->tried != REC_L0)
+        ladder_spend_rung(c);
     c->seen_ok = c->asked = false;
+    c->fell = c->fell || c->up;
     component_set_up(x, c, false);
     host_canary(x, c, false);
     if (c->p.kind == REC_KIND_PROXY)
-        ladder_proxy(x, c, hard && c->presence != REC_RUNNING, reason);
+        ladder_proxy(x, c, dead_proxy, reason);
     else
         ladder_plan(x, c, hard, reason);
 }
@@ -112,16 +119,19 @@ void component_unhold(struct step *x, struct component *c, const char *reason)
 }
 
 /* ---- probes */
-static void count_ok(struct component *c)
+static void count_ok(struct step *x, struct component *c)
 {
+    patience_learn(c, x->now_us);
     c->fails = 0;
     c->seen_ok = true;
     if (c->oks < UINT32_MAX)
         c->oks++;
 }
 
-static void count_fail(struct component *c)
+static void count_fail(struct step *x, struct component *c)
 {
+    if (c->fails == 0)
+        c->doubt_us = MIN(x->started_us, x->now_us);
     c->oks = 0;
     if (c->fails < UINT32_MAX)
         c->fails++;
@@ -167,7 +177,7 @@ static void first_probe_fail(struct step *x, struct component *c)
 
 static void starting_ok(struct step *x, struct component *c)
 {
-    count_ok(c);
+    count_ok(x, c);
     if (c->oks < c->p.rise)
         return;
     component_set_up(x, c, true);
@@ -179,14 +189,14 @@ static void starting_fail(struct step *x, struct component *c)
 {
     if (!c->seen_ok)
         return;
-    count_fail(c);
-    if (c->fails >= c->p.fall)
+    count_fail(x, c);
+    if (patience_is_over(c, x->now_us))
         component_failed(x, c, !c->up, "probes failed");
 }
 
 static void verifying_ok(struct step *x, struct component *c)
 {
-    count_ok(c);
+    count_ok(x, c);
     if (c->oks >= c->p.rise && !c->up) {
         component_set_up(x, c, true);
         c->deadline_us = time_add(x->now_us, c->stable_us);
@@ -199,30 +209,32 @@ static void healthy_fail(struct step *x, struct component *c)
 {
     uint64_t calm = c->calm_us;
 
-    count_fail(c);
+    count_fail(x, c);
     component_enter(x, c, REC_SUSPECT, "a probe failed");
     c->calm_us = calm;
-    if (c->fails >= c->p.fall)
+    c->deadline_us = patience_until(c, x->now_us);
+    if (patience_is_over(c, x->now_us))
         component_failed(x, c, false, "probes failed");
 }
 
 static void healthy_ok(struct step *x, struct component *c)
 {
-    (void)x;
-    count_ok(c);
+    count_ok(x, c);
 }
 
 static void suspect_ok(struct step *x, struct component *c)
 {
-    count_ok(c);
+    count_ok(x, c);
     component_enter(x, c, REC_HEALTHY, "probes good");
     c->deadline_us = c->calm_us; /* a blip does not start the healthy minutes anew */
 }
 
 static void suspect_fail(struct step *x, struct component *c)
 {
-    count_fail(c);
-    if (c->fails >= c->p.fall)
+    count_fail(x, c);
+    if (c->fails == 1) /* those before an outage of the engine were forgotten */
+        c->deadline_us = patience_until(c, x->now_us);
+    if (patience_is_over(c, x->now_us))
         component_failed(x, c, false, "probes failed");
 }
 
@@ -240,7 +252,7 @@ static void backoff_ok(struct step *x, struct component *c)
 {
     uint32_t oks;
 
-    count_ok(c);
+    count_ok(x, c);
     if (c->oks < c->p.rise)
         return;
     component_put_off(c);
@@ -253,15 +265,14 @@ static void backoff_ok(struct step *x, struct component *c)
 
 static void note_fail(struct step *x, struct component *c)
 {
-    (void)x;
-    count_fail(c);
+    count_fail(x, c);
 }
 
 static void quarantined_ok(struct step *x, struct component *c)
 {
     uint32_t oks;
 
-    count_ok(c);
+    count_ok(x, c);
     if (c->oks < c->p.rise)
         return;
     c->presence = REC_RUNNING;
@@ -273,7 +284,7 @@ static void quarantined_ok(struct step *x, struct component *c)
 
 static void held_ok(struct step *x, struct component *c)
 {
-    count_ok(c);
+    count_ok(x, c);
     if (c->oks < c->p.rise)
         return;
     c->presence = REC_RUNNING;
@@ -302,8 +313,19 @@ static bool deadline_put_off(struct step *x, struct component *c)
 
 static void start_deadline(struct step *x, struct component *c)
 {
-    if (!deadline_put_off(x, c))
-        component_failed(x, c, true, "did not become healthy in time");
+    if (deadline_put_off(x, c))
+        return;
+    component_failed(x, c, true, "did not become healthy in time");
+}
+
+/* Patience is over; probes that failed before an outage of the engine say nothing. */
+static void suspect_timer(struct step *x, struct component *c)
+{
+    c->deadline_us = USEC_INFINITY;
+    if (x->r->grace_until_us > x->now_us)
+        c->deadline_us = x->r->grace_until_us;
+    else if (!host_frozen(x->r, x->now_us) && c->epoch == x->r->epoch && patience_is_over(c, x->now_us))
+        component_failed(x, c, false, "probes failed");
 }
 
 static void verify_timer(struct step *x, struct component *c)
@@ -339,15 +361,12 @@ static void trial(struct step *x, struct component *c)
     int64_t newest;
 
     /* A redeploy that survived in the store, or an operator's, puts the trial off as well. */
-    if (c->p.kind == REC_KIND_CONTAINER && history_newest(&c->t->redeploys, &newest)) {
-        int64_t earliest = newest + (int64_t)c->t->p.half_open_us;
-
-        if (earliest > (int64_t)x->now_us) {
-            c->deadline_us = c->half_open_us = (uint64_t)earliest;
-            return;
-        }
-    }
-    ladder_trial(x, c);
+    if (c->p.kind == REC_KIND_CONTAINER && c->half_open_us <= x->now_us &&
+        history_newest(&c->t->redeploys, &newest))
+        c->half_open_us = (uint64_t)MAX((int64_t)c->half_open_us, newest + (int64_t)c->t->p.half_open_us);
+    c->deadline_us = ladder_next_trial(c); /* what was down may run by now */
+    if (c->deadline_us <= x->now_us)
+        ladder_trial(x, c);
 }
 
 /* ---- the table */
@@ -422,7 +441,7 @@ static const component_fn table[_REC_STATE_MAX][_INPUT_MAX] = {
             [IN_DONE_REFUSED] = ignore,
             [IN_DONE_ROLLED_BACK] = ignore,
             [IN_DONE_GONE] = ignore,
-            [IN_TIMER] = ignore,
+            [IN_TIMER] = suspect_timer,
         },
     [REC_BACKOFF] =
         {

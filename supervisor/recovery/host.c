@@ -18,6 +18,8 @@ enum {
 
 static const unsigned gates[_QUEUE_MAX] = {
     [QUEUE_FIRST_BRING_UP] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE,
+    [QUEUE_PUT_BACK] = GATE_ENGINE | GATE_SAFE | GATE_GRACE,
+    [QUEUE_START_ONCE] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_TOKENS,
     [QUEUE_START_AGAIN] = GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_MASS | GATE_TOKENS,
     [QUEUE_RESTART] =
         GATE_ENGINE | GATE_SETTLING | GATE_SAFE | GATE_GRACE | GATE_OBSERVE | GATE_MASS | GATE_TOKENS,
@@ -93,7 +95,7 @@ void host_clock(struct step *x)
         mass_list_drop(r, r->mass.head);
     if (r->mass.on && r->mass.next_us <= x->now_us) {
         r->mass.left = r->mass.width;
-        r->mass.next_us = time_add(x->now_us, r->p.mass_canary_us);
+        r->mass.next_us = time_add(x->now_us, r->mass.period_us);
     }
 }
 
@@ -118,6 +120,7 @@ static void doubt_holds(struct step *x)
                 time_add(c->held_since_us, ENGINE_ENDS_US) < x->now_us)
                 continue;
             component_unhold(x, c, "stopped by the engine, which ended");
+            c->plan.with_engine = c->plan.set && c->plan.type == REC_ACT_BRING_UP;
             changed = true;
         }
         if (changed)
@@ -204,6 +207,7 @@ void host_mass(struct step *x)
         r->mass.on = true;
         r->mass.width = 1;
         r->mass.left = 0; /* look for one period first */
+        r->mass.period_us = r->p.mass_canary_us;
         r->mass.next_us = time_add(x->now_us, r->p.mass_canary_us);
         r->mass.below_since_us = USEC_INFINITY;
         return;
@@ -218,7 +222,7 @@ void host_mass(struct step *x)
         r->mass.on = false;
 }
 
-/* A canary that was verified lets more go next time; one that failed, one only. */
+/* A canary that was verified lets more go next time; one that failed, one only, and later. */
 void host_canary(struct step *x, struct component *c, bool good)
 {
     struct recovery *r = x->r;
@@ -226,7 +230,13 @@ void host_canary(struct step *x, struct component *c, bool good)
     if (!c->canary)
         return;
     c->canary = false;
-    r->mass.width = good ? MIN(r->mass.width * 2, MAX(r->p.restarts_in_flight, 1)) : 1;
+    if (good) {
+        r->mass.width = MIN(r->mass.width * 2, MAX(r->p.restarts_in_flight, 1));
+        r->mass.period_us = r->p.mass_canary_us;
+        r->mass.next_us = MIN(r->mass.next_us, time_add(x->now_us, r->mass.period_us));
+    } else {
+        r->mass.width = 1;
+    }
 }
 
 /* ---- gates */
@@ -282,9 +292,14 @@ enum queue host_queue_of(const struct component *c, const struct plan *p)
         return p->type == REC_ACT_REDEPLOY ? QUEUE_OP_REDEPLOY : QUEUE_OP_RESTART;
     if (p->type == REC_ACT_REDEPLOY)
         return QUEUE_REDEPLOY;
+    if (p->with_engine)
+        return QUEUE_PUT_BACK;
     if (p->type == REC_ACT_BRING_UP && !c->ever_up)
         return QUEUE_FIRST_BRING_UP;
-    /* Starting what is down disturbs nothing that works: the observe-only window is not for it. */
+    /* Starting what is down disturbs nothing that works: the observe-only window is not for it, and the first
+     * time it waits for no canary either. */
+    if (p->type == REC_ACT_RESTART && c->presence == REC_STOPPED && c->tries[REC_L1] == 0 && !p->half_open)
+        return QUEUE_START_ONCE;
     if (p->type == REC_ACT_BRING_UP || (p->type == REC_ACT_RESTART && c->presence == REC_STOPPED))
         return QUEUE_START_AGAIN;
     return QUEUE_RESTART;
@@ -373,6 +388,11 @@ void host_take(struct step *x, struct component *c, const struct plan *p)
     if ((gates[q] & GATE_MASS) && r->mass.on && r->mass.left > 0) {
         r->mass.left--;
         c->canary = true;
+        /* Until one gets well, whatever ails them all is not mended this way: ever more time between two. */
+        if (r->mass.width == 1) {
+            r->mass.period_us = MIN(2 * r->mass.period_us, r->p.mass_canary_max_us);
+            r->mass.next_us = time_add(r->now_us, r->mass.period_us);
+        }
     }
 }
 

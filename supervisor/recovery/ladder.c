@@ -48,6 +48,24 @@ bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_
     return budget_redeploy_ok(c->t, x->now_us);
 }
 
+/* A restart of all is more than one of the component if something stands on it, or if another one is not
+ * well: what serves is not restarted for nothing. One that is quarantined is not restarted along. */
+static bool whole_tenant_helps(const struct component *c)
+{
+    bool helps = false;
+
+    for (uint32_t i = 0; i < c->t->n; i++) {
+        const struct component *o = c->t->c[i];
+
+        if (o == c)
+            continue;
+        if (o->quarantined)
+            return false;
+        helps = helps || !component_good(o) || (o->p.after & (UINT32_C(1) << c->index));
+    }
+    return helps;
+}
+
 /* A rung is exhausted by its attempts or by its budget: waiting an hour for the budget would leave a tenant
  * down that the next rung may bring back. */
 static bool rung_open(struct step *x, struct component *c, enum rec_level level)
@@ -56,10 +74,8 @@ static bool rung_open(struct step *x, struct component *c, enum rec_level level)
         return false;
     if (level == REC_L3 && !ladder_is_top(c))
         return false; /* a redeploy makes the gateway anew; it cannot mend what the gateway stands on */
-    if (level == REC_L2)
-        for (uint32_t i = 0; i < c->t->n; i++)
-            if (c->t->c[i] != c && c->t->c[i]->quarantined)
-                return false;
+    if (level == REC_L2 && !whole_tenant_helps(c))
+        return false;
     if (ladder_in_budget(x, c, level))
         return true;
     x->r->suppressed[GUARD_BUDGET]++;
@@ -180,10 +196,31 @@ void ladder_proxy(struct step *x, struct component *c, bool dead, const char *re
     if (dead)
         delay = ladder_backoff(p, k);
     else
-        delay = k < p->l1.attempts ? rung_delay(&p->l1, k) : ladder_backoff(p, k - p->l1.attempts);
+        delay = k < p->l1.attempts ? rung_delay(&p->l1, k) : rung_delay(&p->l2, k - p->l1.attempts);
     plan.counted = true;
     plan.due_us = time_add(x->now_us, ladder_spread(x, delay));
     plan_set(x, c, &plan, reason);
+}
+
+/* One that is down disturbs nobody when it is started, and most of what makes a gateway end at its start
+ * passes by itself: it is tried more often than what runs and fails, and ever less often. */
+static void start_again_later(struct step *x, struct component *c)
+{
+    const struct recovery_params *p = &c->t->p;
+    uint64_t delay = p->start_again_us;
+
+    for (uint32_t i = 0; i < c->starts_again && delay < p->half_open_us; i++)
+        delay *= 2;
+    c->starts_again++;
+    c->start_again_us = time_add(x->now_us, ladder_spread(x, MIN(delay, p->half_open_us)));
+}
+
+uint64_t ladder_next_trial(const struct component *c)
+{
+    if (c->p.kind == REC_KIND_CONTAINER &&
+        (c->presence == REC_STOPPED || (c->fell && c->presence == REC_RUNNING)))
+        return MIN(c->half_open_us, c->start_again_us);
+    return c->half_open_us;
 }
 
 void ladder_quarantine(struct step *x, struct component *c, const char *reason)
@@ -201,7 +238,12 @@ void ladder_quarantine(struct step *x, struct component *c, const char *reason)
         c->half_open_us = time_add(x->now_us, ladder_spread(x, p->quarantine_probe_us));
     else if (first || trial_over)
         c->half_open_us = time_add(x->now_us, ladder_spread(x, p->half_open_us));
-    c->deadline_us = c->half_open_us;
+    if (first)
+        c->starts_again = 0;
+    if (first || c->start_again_us <= x->now_us)
+        start_again_later(x, c);
+    c->start_again_us = MAX(c->start_again_us, time_add(x->now_us, p->start_again_us));
+    c->deadline_us = ladder_next_trial(c);
     if (first || (trial_over && c->p.kind != REC_KIND_PROXY))
         component_emit(x, c, REC_ACT_ALERT, REC_L4, reason);
 }
@@ -223,11 +265,20 @@ void ladder_trial(struct step *x, struct component *c)
     if (c->presence == REC_MISSING) {
         plan.type = REC_ACT_BRING_UP;
         plan.level = REC_L0;
-    } else if (ladder_is_top(c)) {
+    } else if (ladder_is_top(c) && c->half_open_us <= x->now_us) {
         plan.type = REC_ACT_REDEPLOY;
         plan.level = REC_L3;
     }
     plan_set(x, c, &plan, c->reason);
+}
+
+void ladder_spend_rung(struct component *c)
+{
+    enum rec_level l = c->tried;
+
+    c->tried = REC_L0;
+    if (l < REC_L3)
+        c->tries[l] = MAX(c->tries[l], ladder_rung(&c->t->p, l)->attempts);
 }
 
 void ladder_reset(struct component *c)

@@ -25,6 +25,8 @@ void done_ok(struct step *x, struct component *c)
         return;
     c->refusals = c->interruptions = 0;
     c->bring_up_failures = 0;
+    if (x->act.counted && x->act.type != REC_ACT_BRING_UP)
+        c->tried = x->act.level;
     if (c->died) {
         c->presence = REC_STOPPED;
         component_failed(x, c, true, "exited right after its start");

@@ -15,17 +15,20 @@ void recovery_params_default(struct recovery_params *p)
         .fall = 3,
         .rise = 2,
         .fast_probe_us = 250 * USEC_PER_MSEC,
+        .patience_us = 10 * SEC,
+        .patience_max_us = 30 * SEC,
         .l1 = {.attempts = 3, .n_delays = 3, .delay_us = {0, 5 * SEC, 20 * SEC}, .stable_us = 60 * SEC},
         .l2 = {.attempts = 2, .n_delays = 2, .delay_us = {30 * SEC, 60 * SEC}, .stable_us = 90 * SEC},
-        .l3 = {.attempts = 2, .n_delays = 2, .delay_us = {60 * SEC, 15 * MINUTE}, .stable_us = 180 * SEC},
+        .l3 = {.attempts = 1, .n_delays = 2, .delay_us = {60 * SEC, 15 * MINUTE}, .stable_us = 180 * SEC},
         .l3_min_gap_us = 15 * MINUTE,
         .backoff_base_us = 5 * SEC,
         .backoff_cap_us = 300 * SEC,
         .restarts_per_hour = 6,
         .restarts_per_day = 20,
-        .redeploys_per_day = 2,
+        .redeploys_per_day = 3,
         .quarantine_probe_us = 60 * SEC,
         .half_open_us = 6 * HOUR,
+        .start_again_us = 3 * MINUTE,
         .deescalate_us = 10 * MINUTE,
         .reset_us = 30 * MINUTE,
         .flap_changes = 5,
@@ -47,6 +50,7 @@ void recovery_host_params_default(struct recovery_host_params *p)
         .mass_percent = 30,
         .mass_window_us = 60 * SEC,
         .mass_canary_us = 60 * SEC,
+        .mass_canary_max_us = 15 * MINUTE,
         .mass_exit_percent = 15,
         .mass_exit_us = 120 * SEC,
         .grace_us = 30 * SEC,
@@ -107,6 +111,8 @@ int recovery_params_validate(const struct recovery_params *p, struct err *e)
         {"recovery.fall", p->fall, 1, 100, false},
         {"recovery.rise", p->rise, 1, 100, false},
         {"recovery.fast_probe", p->fast_probe_us, 10 * USEC_PER_MSEC, MINUTE, true},
+        {"recovery.patience", p->patience_us, 0, HOUR, true},
+        {"recovery.patience_max", p->patience_max_us, 0, HOUR, true},
         {"recovery.l3.min_gap", p->l3_min_gap_us, 0, 24 * HOUR, true},
         {"recovery.backoff.base", p->backoff_base_us, 100 * USEC_PER_MSEC, HOUR, true},
         {"recovery.backoff.cap", p->backoff_cap_us, 100 * USEC_PER_MSEC, 24 * HOUR, true},
@@ -115,6 +121,7 @@ int recovery_params_validate(const struct recovery_params *p, struct err *e)
         {"recovery.redeploys_per_day", p->redeploys_per_day, 0, 16, false},
         {"recovery.quarantine_probe", p->quarantine_probe_us, SEC, HOUR, true},
         {"recovery.half_open", p->half_open_us, SEC, 7 * 24 * HOUR, true},
+        {"recovery.start_again", p->start_again_us, SEC, 7 * 24 * HOUR, true},
         {"recovery.deescalate", p->deescalate_us, SEC, 24 * HOUR, true},
         {"recovery.reset", p->reset_us, SEC, 24 * HOUR, true},
         {"recovery.flap_changes", p->flap_changes, 2, 16, false},
@@ -135,6 +142,8 @@ int recovery_params_validate(const struct recovery_params *p, struct err *e)
     r = rung_check("l3", &p->l3, e);
     if (r < 0)
         return r;
+    if (p->patience_max_us < p->patience_us)
+        return err_set(e, -EINVAL, "recovery.patience_max: must not be below recovery.patience");
     if (p->backoff_cap_us < p->backoff_base_us)
         return err_set(e, -EINVAL, "recovery.backoff.cap: must not be below recovery.backoff.base");
     if (p->restarts_per_day < p->restarts_per_hour)
@@ -157,6 +166,7 @@ int recovery_host_params_validate(const struct recovery_host_params *p, struct e
         {"host.mass_percent", p->mass_percent, 1, 100, false},
         {"host.mass_window", p->mass_window_us, SEC, HOUR, true},
         {"host.mass_canary", p->mass_canary_us, SEC, HOUR, true},
+        {"host.mass_canary_max", p->mass_canary_max_us, SEC, 24 * HOUR, true},
         {"host.mass_exit_percent", p->mass_exit_percent, 1, 100, false},
         {"host.mass_exit", p->mass_exit_us, 0, HOUR, true},
         {"host.grace", p->grace_us, 0, HOUR, true},
@@ -170,6 +180,8 @@ int recovery_host_params_validate(const struct recovery_host_params *p, struct e
     r = range_check(ranges, ARRAY_SIZE(ranges), e);
     if (r < 0)
         return r;
+    if (p->mass_canary_max_us < p->mass_canary_us)
+        return err_set(e, -EINVAL, "host.mass_canary_max: must not be below host.mass_canary");
     if (p->mass_exit_percent > p->mass_percent)
         return err_set(
             e, -EINVAL, "host.mass_exit_percent: must not be above host.mass_percent, or it never ends");

@@ -133,6 +133,8 @@ static void put_in_quarantine(struct step *x, struct component *c)
     component_enter(x, c, REC_QUARANTINED, "quarantined before our start");
     c->quarantined = true;
     c->half_open_us = c->deadline_us = c->t->restored_half_open_us;
+    c->start_again_us = time_add(x->now_us, c->t->p.start_again_us);
+    c->starts_again = 1;
 }
 
 static void put_in_hold(struct step *x, struct component *c)
@@ -279,6 +281,7 @@ static void on_probe(struct step *x, struct component *c, enum rec_probe result,
 
     if (started_us < MAX(c->void_before_us, r->void_before_us))
         return; /* it speaks of what was there before */
+    x->started_us = started_us;
     if (c->epoch != r->epoch) {
         c->epoch = r->epoch;
         c->fails = 0;
@@ -309,6 +312,8 @@ static void on_observed(struct step *x, struct component *c, const struct rec_ev
     if (c->state == REC_RECOVERING)
         return; /* in the middle of an action every sight is true for a moment only */
     x->was = c->presence;
+    x->listed = true;
+    x->started_us = x->now_us;
     c->presence = presence;
     component_input(x, c, inputs[presence]);
     if (x->delta > 0)
@@ -419,7 +424,7 @@ uint64_t recovery_probe_interval(const struct recovery *r, uint32_t tenant, uint
     fast = MIN(t->p.fast_probe_us, c->p.interval_us);
     if (c->state == REC_QUARANTINED)
         return t->p.quarantine_probe_us;
-    if (c->state == REC_SUSPECT || (c->fails > 0 && c->fails < c->p.fall))
+    if (c->fails > 0 && c->fails < c->p.fall)
         return fast;
     /* On the way up: a proxy starts in milliseconds and others wait for it; a first success is confirmed. */
     if ((c->state == REC_STARTING || c->state == REC_VERIFYING) && !c->up &&

@@ -157,8 +157,13 @@ struct rec_component_params {
  * - The budgets bound the ladder (a rung without budget is exhausted); operator verbs, the engine's own
  * restarts, proxy relaunches and the half-open trial are counted in them but not bounded by them. REFUSED and
  * ENGINE_GONE are taken out of them again; FAILED and ROLLED_BACK stay.
- * - L3 is for the component that no other one of its tenant names in `after` (the gateway). Others go from L2
- * to L4.
+ * - A rung is used up by its attempts, by its budget, or by an attempt after which the component never came
+ * up.
+ * - L2 is for a component that others name in `after`, and for one whose neighbours are not well either. L3
+ * is for the component that no other one of its tenant names in `after` (the gateway). Others go on to the
+ * next.
+ * - Failed probes alone lead to nothing before params.h's patience is over; an embedded proxy gets none.
+ * - What ran before the engine was lost, and is stopped in the first lists after, is brought up at once.
  * - The delay of an attempt counts from the failure that planned it. A spell of good probes puts the attempt
  * off, but until the component is verified it does not start the delay anew.
  * - Bring-up has no rung: backoff for ever while REFUSED; as often FAILED as the ladder has attempts:
@@ -167,7 +172,8 @@ struct rec_component_params {
  * - Operator restart and redeploy wait for the engine, the dependencies, the tenant and the in-flight limits
  * only.
  * - Quarantine ends by release, by a verified trial, or by `rise` good probes that stay good for the L3
- * period. A quarantined embedded proxy is tried every quarantine_probe_us.
+ * period. A quarantined embedded proxy is tried every quarantine_probe_us; a container is redeployed every
+ * half_open_us, and one that is down is started in between, ever less often.
  */
 #define RECOVERY_COMPONENTS_MAX 8 /* per tenant */
 struct recovery;

@@ -57,6 +57,8 @@ enum guard {
 /* Actions wait in one queue per set of host guards that applies to them (host.c). */
 enum queue {
     QUEUE_FIRST_BRING_UP,
+    QUEUE_PUT_BACK,
+    QUEUE_START_ONCE,
     QUEUE_START_AGAIN,
     QUEUE_RESTART,
     QUEUE_REDEPLOY,
@@ -75,11 +77,12 @@ struct history {
 /* An action that is wanted. */
 struct plan {
     bool set;
-    bool hard;      /* evidence other than failed probes: acts even on a flapping component */
-    bool urgent;    /* a dead embedded proxy: no guard but the operator's pause */
-    bool op;        /* asked for by the operator */
-    bool half_open; /* trial out of quarantine */
-    bool counted;   /* costs an attempt of its rung */
+    bool hard;        /* evidence other than failed probes: acts even on a flapping component */
+    bool urgent;      /* a dead embedded proxy: no guard but the operator's pause */
+    bool op;          /* asked for by the operator */
+    bool half_open;   /* trial out of quarantine */
+    bool counted;     /* costs an attempt of its rung */
+    bool with_engine; /* it went down with the engine: nobody's failure */
     enum rec_action_type type;
     enum rec_level level;
     uint64_t due_us;
@@ -99,10 +102,13 @@ struct component {
     uint64_t since_us;
     const char *reason;
     enum rec_presence presence;
-    uint32_t fails, oks; /* consecutive */
+    uint32_t fails, oks;            /* consecutive */
+    uint64_t doubt_us;              /* when the first of these failed probes was started */
+    uint64_t stall_us, stall_at_us; /* the longest spell of failed probes that ended by itself, and when */
     uint64_t void_before_us;
     uint64_t epoch; /* of the host, when fails was last touched */
     bool up, ever_up, seen_ok, died, canary, quarantined, allow_one;
+    bool fell;  /* it was up when it failed last, and nothing was done about that yet */
     bool asked; /* it is down because the operator asked for an action */
     bool has_restart_count;
     uint64_t restart_count;
@@ -114,7 +120,10 @@ struct component {
     uint64_t healthy_since_us, calm_us;
     uint64_t held_since_us; /* the last stop on purpose that was seen */
     uint64_t half_open_us;
+    uint64_t start_again_us; /* QUARANTINED: when one that is down is started */
+    uint32_t starts_again;
 
+    enum rec_level tried;           /* rung of the last attempt, until the component is up */
     enum rec_level level;           /* highest rung used and not yet stepped down from */
     uint32_t tries[_REC_LEVEL_MAX]; /* attempts used, by rung */
     uint32_t bring_ups, bring_up_failures;
@@ -184,7 +193,7 @@ struct recovery {
     struct {
         bool on;
         uint32_t width, left;
-        uint64_t next_us;
+        uint64_t next_us, period_us;
         uint64_t below_since_us; /* USEC_INFINITY: not below */
         size_t n_bad, n_recent;
         struct rec_tenant *head, *tail; /* tenants that turned bad lately, oldest first */
@@ -208,6 +217,8 @@ struct step {
     bool oom;              /* of IN_EXIT */
     uint64_t delta;        /* of IN_ENGINE_RESTARTED */
     enum rec_presence was; /* presence before this observation */
+    bool listed;           /* an observation, not an event */
+    uint64_t started_us;   /* of the probe */
     struct plan act;       /* of IN_DONE_*: what was done */
     bool act_owner;
 };
@@ -241,9 +252,13 @@ bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_
 /* Plans what comes next after a failure (state BACKOFF), or quarantines. */
 void ladder_plan(struct step *x, struct component *c, bool hard, const char *reason);
 void ladder_bring_up(struct step *x, struct component *c, const char *reason);
+/* The last attempt (c->tried) did not even bring it up: the same again would not help. */
+void ladder_spend_rung(struct component *c);
 void ladder_proxy(struct step *x, struct component *c, bool dead, const char *reason);
 void ladder_quarantine(struct step *x, struct component *c, const char *reason);
 void ladder_trial(struct step *x, struct component *c);
+/* When a quarantined component is tried next. */
+uint64_t ladder_next_trial(const struct component *c);
 void ladder_reset(struct component *c);
 /* The ladder's account of an action: on the way out, and back when it cost nothing. */
 void ladder_charge(struct step *x, struct component *c, const struct plan *p);
@@ -285,6 +300,13 @@ void seen_dead_in_action(struct step *x, struct component *c);
 void seen_dead_in_quarantine(struct step *x, struct component *c);
 void seen_engine_restarted(struct step *x, struct component *c);
 void seen_engine_restarted_in_backoff(struct step *x, struct component *c);
+
+/* ---- patience.c */
+/* A good probe after the failed ones that began at doubt_us: how long that took is remembered. */
+void patience_learn(struct component *c, uint64_t now_us);
+/* Until when the failed probes that began at doubt_us lead to nothing. */
+uint64_t patience_until(const struct component *c, uint64_t now_us);
+bool patience_is_over(const struct component *c, uint64_t now_us);
 
 /* ---- outcome.c: what becomes of a component when its action is over (x->act) */
 void done_ok(struct step *x, struct component *c);

@@ -19,11 +19,25 @@ void seen_absent(struct step *x, struct component *c)
         ladder_bring_up(x, c, c->presence == REC_MISSING ? "container is missing" : "container is stopped");
 }
 
+/* Without live-restore an engine that ends takes its containers along. What the first lists after its return
+ * show as stopped, and what ran before, is put back as it was. */
+static bool went_with_the_engine(const struct step *x, const struct component *c)
+{
+    return x->listed && x->was == REC_RUNNING && host_frozen(x->r, x->now_us) &&
+           c->p.kind == REC_KIND_CONTAINER && c->presence == REC_STOPPED && !c->quarantined;
+}
+
 void seen_dead(struct step *x, struct component *c)
 {
     if (c->presence != REC_MISSING)
         c->presence = REC_STOPPED;
     component_void_probes(x, c);
+    if (went_with_the_engine(x, c)) {
+        c->up = false; /* and no flapping */
+        ladder_bring_up(x, c, "went down with the engine");
+        c->plan.with_engine = true;
+        return;
+    }
     component_failed(x, c, true, x->oom ? "killed for lack of memory" : "exited");
 }
 
@@ -49,6 +63,7 @@ void seen_stopped_on_purpose(struct step *x, struct component *c)
     c->presence = REC_STOPPED;
     component_void_probes(x, c);
     c->up = false; /* a stop on purpose is no flapping */
+    c->tried = REC_L0;
     c->held_since_us = x->now_us;
     component_enter(x, c, REC_HELD, "stopped by an operator");
     c->deadline_us = time_add(x->now_us, c->t->p.hold_us);
@@ -82,7 +97,10 @@ void seen_missing_in_backoff(struct step *x, struct component *c)
     }
     component_void_probes(x, c);
     component_set_up(x, c, false);
-    ladder_trial(x, c); /* of what there is now: nothing */
+    if (c->half_open_us > x->now_us)
+        ladder_quarantine(x, c, "gone while it was to be started");
+    else
+        ladder_trial(x, c); /* of what there is now: nothing */
 }
 
 void seen_dead_in_backoff(struct step *x, struct component *c)
@@ -107,6 +125,8 @@ void seen_dead_in_quarantine(struct step *x, struct component *c)
     if (c->presence != REC_MISSING)
         c->presence = REC_STOPPED;
     component_void_probes(x, c);
+    c->start_again_us = MAX(c->start_again_us, time_add(x->now_us, c->t->p.start_again_us));
+    c->deadline_us = ladder_next_trial(c);
 }
 
 void seen_engine_restarted(struct step *x, struct component *c)

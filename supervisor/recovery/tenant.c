@@ -119,7 +119,7 @@ static void try_plan(struct step *x, struct component *c)
 /* Something that was up is not, and not because an operator wants it so. */
 static bool component_bad(const struct component *c)
 {
-    if (!c->ever_up || c->quarantined || c->asked)
+    if (!c->ever_up || c->quarantined || c->asked || c->plan.with_engine || c->act.plan.with_engine)
         return false;
     return c->state == REC_SUSPECT || c->state == REC_BACKOFF || c->state == REC_RECOVERING ||
            (c->state == REC_VERIFYING && !c->up);
@@ -211,7 +211,8 @@ static void take_component(struct step *x, struct component *c, const struct pla
 
     component_enter(x, c, REC_RECOVERING, p->reason);
     c->canary = canary && owner;
-    c->died = false;
+    c->died = c->fell = false;
+    c->tried = REC_L0;
     c->up = false;
     c->asked = p->op;
     c->fails = c->oks = 0;

@@ -87,7 +87,9 @@ void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t
         view_plan(c, p, ret);
     } else if (c->state == REC_HELD || c->state == REC_QUARANTINED) {
         ret->next_us = c->deadline_us;
-        ret->next_level = c->state == REC_HELD ? REC_L0 : c->p.kind == REC_KIND_PROXY ? REC_L1 : REC_L3;
+        ret->next_level = c->state == REC_HELD                                              ? REC_L0
+                          : c->p.kind == REC_KIND_PROXY || c->deadline_us < c->half_open_us ? REC_L1
+                                                                                            : REC_L3;
         ret->next_attempt = ret->next_attempts = 1;
     }
 }

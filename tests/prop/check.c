@@ -42,6 +42,7 @@ static void boot_shadow(struct world *w, struct tenant *t, int k)
     if (k == PROXY)
         return;
     s->quarantined = t->quarantine_since > 0;
+    s->trial_us = w->now;
     s->half_open_us = (uint64_t)t->quarantine_since + w->p.half_open_us;
     s->held = t->hold_until > (int64_t)w->now && !s->quarantined;
     s->held_until_us = (uint64_t)t->hold_until;
@@ -85,9 +86,10 @@ void check_forget(struct world *w, struct tenant *t)
 /* An engine that ends stops its containers as a person does: a hold from just before says nothing. */
 static void doubt_hold(const struct world *w, struct shadow *s)
 {
+    s->with_engine = s->with_engine || s->state == REC_HELD;
     if (s->held && s->held_until_us - MIN(w->p.hold_us, s->held_until_us) + MINUTE >= w->now) {
         s->held = false;
-        s->hard = true;
+        s->hard = s->with_engine = true;
     }
 }
 
@@ -129,10 +131,14 @@ static void saw_probe(struct world *w, struct shadow *s, const struct rec_event 
     }
     if (ev->probe.result == REC_PROBE_OK) {
         s->fails = 0;
-        if (++s->oks >= w->p.rise && s->act.id == 0)
+        s->oks += started >= s->good_from_us;
+        if (s->oks >= w->p.rise && s->act.id == 0) {
             s->dead = s->down = false; /* nothing that is gone answers */
+            memset(s->vain, 0, sizeof(s->vain));
+        }
     } else if (!w->engine_down) {
-        s->fails++;
+        if (s->fails++ == 0)
+            s->doubt_us = started;
     }
 }
 
@@ -187,6 +193,9 @@ static void saw_state(struct world *w, struct shadow *s, bool gateway, const str
     if (s->act.id != 0)
         return;
     if (p == REC_MISSING || p == REC_STOPPED) {
+        if (gateway && p == REC_STOPPED && s->state != REC_BACKOFF &&
+            (w->engine_down || w->settled_at > w->now))
+            s->with_engine = true;
         bad_news(s);
         s->dead = !gateway;
         s->down = gateway;
@@ -233,6 +242,8 @@ static void over(struct world *w, struct shadow *s, enum rec_done result)
     if (result == REC_DONE_FAILED && s->act_urgent)
         s->dead = true; /* a launch that failed leaves nothing that runs */
     s->died_in_flight = false;
+    s->vain[s->act.level] = result == REC_DONE_OK && s->act_automatic && !s->act_trial && !s->act_along &&
+                            s->act.type != REC_ACT_BRING_UP;
     landed(w, s);
 }
 
@@ -251,8 +262,10 @@ static void saw_done(struct world *w, struct tenant *t, const struct rec_event *
         s->refused[s->act.level]++;
     if (result == REC_DONE_FAILED && s->act.type == REC_ACT_BRING_UP)
         s->bring_up_failures++;
-    if (result == REC_DONE_ENGINE_GONE && s->act_trial)
+    if (result == REC_DONE_ENGINE_GONE && s->act_trial) {
         s->half_open_us = s->old_half_open_us;
+        s->trial_us = 0;
+    }
     for (int k = 0; k < 2; k++)
         if (t->s[k].act.id == id)
             over(w, &t->s[k], result);
@@ -316,6 +329,7 @@ struct judged {
     const struct rec_action *a;
     const char *what;
     bool automatic, urgent, trial, first;
+    bool put_back, start_again; /* what went down with the engine; what is down in quarantine */
 };
 
 static uint32_t recent(const uint64_t *at, uint32_t n, uint64_t window_us, uint64_t now)
@@ -333,7 +347,7 @@ static void judge_host_guards(struct world *w, const struct judged *j)
         violation(w, INV_GUARDS, "%s: the engine is down", j->what);
     if (!j->automatic)
         return;
-    if (w->settled_at > w->now)
+    if (w->settled_at > w->now && !j->put_back)
         violation(w, INV_GUARDS, "%s: the engine only just came back", j->what);
     if (w->safe_until > w->now)
         violation(w, INV_GUARDS, "%s: in safe mode", j->what);
@@ -351,7 +365,11 @@ static void judge_mass(struct world *w, const struct judged *j)
     uint32_t n = 0;
 
     recovery_host_view(w->r, core_now(w), &v);
-    if (!j->automatic || j->first || v.state != REC_HOST_MASS_FAILURE || w->host != REC_HOST_MASS_FAILURE)
+    /* The first start of what is down is no experiment. */
+    if (j->a->type == REC_ACT_RESTART && j->s->down && j->a->attempt <= 1 && !j->trial)
+        return;
+    if (!j->automatic || j->first || j->put_back || v.state != REC_HOST_MASS_FAILURE ||
+        w->host != REC_HOST_MASS_FAILURE)
         return;
     if (w->now - w->mass_since < w->hp.mass_canary_us)
         violation(w, INV_GUARDS, "%s: before the first canary of a mass failure is due", j->what);
@@ -382,7 +400,9 @@ static void judge_guards(struct world *w, const struct judged *j)
         violation(w, INV_GUARDS, "%s: the tenant is paused", j->what);
     if (j->s->held && j->s->held_until_us > w->now)
         violation(w, INV_GUARDS, "%s: it is held", j->what);
-    if (j->s->quarantined && j->s->half_open_us > w->now)
+    if (j->start_again && w->now < j->s->trial_us + w->p.start_again_us)
+        violation(w, INV_GUARDS, "%s: started again too soon", j->what);
+    if (j->s->quarantined && !j->start_again && j->s->half_open_us > w->now)
         violation(w, INV_GUARDS, "%s: it is quarantined, the trial is due in %.0f s", j->what,
             (double)(j->s->half_open_us - w->now) / 1e6);
     if (j->a->type == REC_ACT_RESTART_ALL && other->held && other->held_until_us > w->now)
@@ -404,7 +424,7 @@ static void judge_in_flight(struct world *w, const struct judged *j)
     if (j->a->type == REC_ACT_REDEPLOY ? ++w->redeploys_in_flight > w->hp.redeploys_in_flight
                                        : ++w->restarts_in_flight > w->hp.restarts_in_flight)
         violation(w, INV_IN_FLIGHT, "%s: one too many at once", j->what);
-    if (!j->automatic || j->first)
+    if (!j->automatic || j->first || j->put_back)
         return;
     w->tokens = MIN(full, w->tokens + (double)(w->now - w->tokens_at) / (double)w->hp.bucket_refill_us);
     w->tokens_at = w->now;
@@ -456,10 +476,17 @@ static bool exhausted(const struct world *w, const struct tenant *t, const struc
 {
     uint64_t newest = t->n_redeploys > 0 ? t->redeploys[t->n_redeploys - 1] : 0;
 
-    if (s->tries[l] >= attempts_of(w, l) || s->refused[l] >= 7)
+    uint32_t refused = 0;
+
+    /* Of whatever level: the core counts them as one. */
+    for (int k = 0; k < _REC_LEVEL_MAX; k++)
+        refused += s->refused[k];
+    if (s->tries[l] >= attempts_of(w, l) || refused >= 7 || s->vain[l] || s->spent[l])
         return true;
     if (l == REC_L2 && (t->s[PROXY].quarantined || s->neighbour_ill))
         return true; /* one that is quarantined is not restarted along */
+    if (l == REC_L2 && s == &t->s[GATEWAY])
+        return true; /* nor is one that serves; which of two was so when it was decided, is left open */
     if (l == REC_L3)
         return recent(t->redeploys, t->n_redeploys, USEC_PER_DAY, newest) >= w->p.redeploys_per_day;
     return restarts_used_up(w, s) || s->uncounted[REC_L1] > 0;
@@ -491,10 +518,12 @@ static void judge_alert(struct world *w, const struct judged *j)
                 violation(w, INV_LEVELS, "%s/gateway: quarantined with %s left", j->t->slug,
                     rec_level_to_string(l));
     if (!s->quarantined && !gateway && s->tries[REC_L1] < p->l1.attempts + p->l2.attempts &&
-        !restarts_used_up(w, s) && s->uncounted[REC_L1] == 0)
+        !restarts_used_up(w, s) && s->uncounted[REC_L1] == 0 && !s->vain[REC_L1] && !s->spent[REC_L1])
         violation(w, INV_LEVELS, "%s/proxy: quarantined with attempts left", j->t->slug);
-    if (!s->quarantined)
+    if (!s->quarantined) {
         s->half_open_us = w->now + (gateway ? p->half_open_us : p->quarantine_probe_us);
+        s->trial_us = w->now;
+    }
     s->quarantined = true;
     s->plan.set = false;
 }
@@ -511,6 +540,10 @@ void check_evidence(struct world *w, struct tenant *t, int k)
     if (!s->hard && !in_time && s->fails < w->p.fall)
         violation(w, INV_UNKNOWN, "%s/%s: only %u failed probes, and nothing else, speak for acting", t->slug,
             k == PROXY ? "proxy" : "gateway", s->fails);
+    if (k == GATEWAY && !s->hard && !in_time &&
+        w->now < s->doubt_us + MIN(w->p.patience_us, 5 * w->interval_us))
+        violation(w, INV_UNKNOWN, "%s/gateway: its probes have failed for %.1f s only", t->slug,
+            (double)(w->now - s->doubt_us) / 1e6);
     s->hard = true; /* it stands until something good happens */
 }
 
@@ -559,13 +592,16 @@ static void take_down(struct world *w, const struct judged *j)
     s->act_trial = j->trial;
     s->act_along = s->died_in_flight = s->plan.set = false;
     s->n_dues = 0;
-    s->engine_restarted = false;
+    s->engine_restarted = s->with_engine = false;
     if (!j->automatic) {
         s->op_wanted = s->held = false;
         s->uncounted[a->level]++;
     } else if (j->trial) {
         s->old_half_open_us = s->half_open_us;
-        s->half_open_us = w->now + (a->component == GATEWAY ? w->p.half_open_us : w->p.quarantine_probe_us);
+        s->trial_us = w->now;
+        if (!j->start_again)
+            s->half_open_us =
+                w->now + (a->component == GATEWAY ? w->p.half_open_us : w->p.quarantine_probe_us);
         s->tries[MAX(a->level, REC_L1)]++; /* in the store it is an attempt like any other */
         s->reached = MAX(s->reached, a->level);
     } else if (a->type != REC_ACT_BRING_UP || a->component == PROXY) {
@@ -615,6 +651,8 @@ void check_action(struct world *w, const struct rec_action *a, bool written)
     j.urgent = a->component == PROXY && (j.s->dead || !j.automatic);
     j.trial = j.automatic && j.s->quarantined;
     j.first = a->type == REC_ACT_BRING_UP && !j.s->ever_up;
+    j.put_back = j.automatic && a->type == REC_ACT_BRING_UP && j.s->with_engine;
+    j.start_again = j.trial && a->component == GATEWAY && a->type == REC_ACT_RESTART;
     if (written) {
         take_down(w, &j);
         return;

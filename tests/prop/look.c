@@ -12,12 +12,16 @@ static void changed(struct world *w, struct tenant *t, int k, const struct rec_c
 
     world_note(w, "%s/%s: %s -> %s: %s", t->slug, k == PROXY ? "proxy" : "gateway",
         rec_state_to_string(s->state), rec_state_to_string(v->state), v->reason);
+    for (int l = 0; l < _REC_LEVEL_MAX && (v->state == REC_BACKOFF || v->state == REC_QUARANTINED); l++)
+        s->spent[l] = s->spent[l] || s->vain[l];
     if (v->state == REC_BACKOFF && s->state != REC_RECOVERING)
         check_evidence(w, t, k);
     if (v->state != REC_BACKOFF)
         s->plan.set = false;
-    if (v->state == REC_STARTING || v->state == REC_VERIFYING)
+    if (v->state == REC_STARTING || v->state == REC_VERIFYING) {
         s->oks = MIN(s->oks, v->oks); /* what came before was of something else */
+        s->good_from_us = w->now;
+    }
     if (v->state == REC_HEALTHY) {
         s->hard = s->quarantined = s->released = s->no_action = false;
         s->n_dues = 0;
@@ -36,6 +40,7 @@ static void healthy_for_long(struct world *w, struct shadow *s)
     memset(s->tries, 0, sizeof(s->tries));
     memset(s->refused, 0, sizeof(s->refused));
     memset(s->uncounted, 0, sizeof(s->uncounted));
+    memset(s->spent, 0, sizeof(s->spent));
     s->bring_up_failures = 0;
     s->reached = REC_L0;
 }
@@ -90,7 +95,8 @@ static bool delay_after_nothing(const struct world *w, uint64_t wait)
 static bool delay_of_proxy(const struct world *w, uint64_t wait, uint32_t attempt)
 {
     return delay_after_nothing(w, wait) || within(wait, w->p.quarantine_probe_us) ||
-           (attempt <= w->p.l1.attempts && within(wait, rung(&w->p.l1, attempt)));
+           (attempt <= w->p.l1.attempts && within(wait, rung(&w->p.l1, attempt))) ||
+           (attempt > w->p.l1.attempts && within(wait, rung(&w->p.l2, attempt - w->p.l1.attempts)));
 }
 
 static bool planned_before(const struct shadow *s, uint64_t due)

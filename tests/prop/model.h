@@ -58,11 +58,13 @@ struct op {
 
 /* What anybody who watched would know about one component. Times are the world's. */
 struct shadow {
-    uint32_t fails, oks; /* consecutive probes that count */
-    uint64_t void_us;    /* probes that started before it say nothing */
-    bool hard;           /* there is evidence other than failed probes */
-    bool dead;           /* a proxy that was seen to end, or not to be there */
-    bool down;           /* the same of a gateway */
+    uint32_t fails, oks;   /* consecutive probes that count */
+    uint64_t doubt_us;     /* when the first of these failures was started */
+    uint64_t void_us;      /* probes that started before it say nothing */
+    uint64_t good_from_us; /* of those that started before it, the core may not count the good ones */
+    bool hard;             /* there is evidence other than failed probes */
+    bool dead;             /* a proxy that was seen to end, or not to be there */
+    bool down;             /* the same of a gateway */
     bool died_in_flight, held, quarantined, released, op_wanted, ever_up;
     uint64_t held_until_us, half_open_us, old_half_open_us, restart_count;
     uint32_t tries[_REC_LEVEL_MAX], uncounted[_REC_LEVEL_MAX], refused[_REC_LEVEL_MAX];
@@ -87,6 +89,10 @@ struct shadow {
     uint64_t dues[16];
     uint32_t n_dues;
     bool was_held_back, neighbour_ill;
+    bool vain[_REC_LEVEL_MAX],
+        spent[_REC_LEVEL_MAX];   /* an attempt that brought nothing up; and it is known */
+    bool with_engine;            /* found stopped when the engine was back */
+    uint64_t trial_us;           /* the last one, or when quarantine began */
     bool engine_restarted;       /* since the last action: it used up attempts that were planned already */
     uint64_t seen_us, broken_us; /* last phase: how long it has been broken with the guards clear */
 };

@@ -181,6 +181,7 @@ static inline uint32_t add(struct world *w, const char *slug, bool with_proxy)
     };
 
     recovery_params_default(&p);
+    p.patience_us = p.patience_max_us = 0; /* tests of their own: test_recovery_policy.c */
     cr_assert_eq(recovery_add_tenant(w->r, slug, &p, &t), 0);
     if (with_proxy)
         cr_assert_eq(recovery_add_component(w->r, t, &proxy, &c), 0);
@@ -213,6 +214,32 @@ static inline uint32_t pair(struct world *w)
         good(w, t, c);
     }
     cr_assert_eq(view(w, t, GATEWAY).state, REC_HEALTHY);
+    return t;
+}
+
+/* One tenant with a sidecar proxy (0), made by somebody else, and a gateway (1) that stands on it; healthy.
+ */
+static inline uint32_t sidecar_pair(struct world *w)
+{
+    struct recovery_params p;
+    uint32_t t, c;
+    struct rec_component_params sidecar = {.name = "proxy", .kind = REC_KIND_CONTAINER, .fall = 3, .rise = 2},
+                                gateway = sidecar;
+
+    sidecar.interval_us = gateway.interval_us = 2 * SEC;
+    sidecar.start_deadline_us = gateway.start_deadline_us = 300 * SEC;
+    gateway.name = "gateway";
+    gateway.after = 1;
+    new_world(w, 1, 0);
+    recovery_params_default(&p);
+    cr_assert_eq(recovery_add_tenant(w->r, "a", &p, &t), 0);
+    cr_assert_eq(recovery_add_component(w->r, t, &sidecar, &c), 0);
+    cr_assert_eq(recovery_add_component(w->r, t, &sidecar, &c), -EEXIST);
+    cr_assert_eq(recovery_add_component(w->r, t, &gateway, &c), 0);
+    for (c = 0; c < 2; c++) {
+        seen(w, t, c, REC_RUNNING);
+        good(w, t, c);
+    }
     return t;
 }
 

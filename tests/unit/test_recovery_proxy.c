@@ -145,8 +145,11 @@ Test(recovery_proxy, a_restart_of_all_takes_it_along)
     for (int i = 0; i < 3; i++) {
         exited(&w, t, GATEWAY);
         run_to_start(&w, w.now + MINUTE);
+        if (i == 2)
+            probe(&w, t, PROXY, REC_PROBE_FAIL);
         done(&w, REC_DONE_FAILED);
     }
+    good(&w, t, PROXY);
     cr_assert(run_to_start(&w, w.now + MINUTE));
     cr_assert_eq(w.last.type, REC_ACT_RESTART_ALL);
     cr_assert_eq(w.last.component, GATEWAY);
