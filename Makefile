@@ -129,6 +129,11 @@ $(B)/tests/prop/%: $(B)/obj/tests/prop/%.o $(PROP_MODEL) $(B)/librecovery.a $(B)
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+SIM := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
+$(B)/tests/sim/sim: $(SIM) $(B)/librecovery.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 $(B)/tests/support/%: $(B)/obj/tests/support/%.o $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
@@ -146,6 +151,7 @@ $(B)/tests/support/slice_tool: $(B)/obj/tests/support/slice_tool.o $(B)/liblimit
 unit-tests: $(UNIT:%=$(B)/tests/unit/%)
 prop-tests: $(PROP:%=$(B)/tests/prop/%)
 support: $(SUPPORT)
+sim: $(B)/tests/sim/sim
 
 # Unit and property tests of this FLAVOUR, and the replay of every fuzz corpus.
 check: unit-tests prop-tests fuzz-replay
@@ -267,7 +273,7 @@ help:
 	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, FLAVOUR=release|asan|coverage|analyze|fuzz.'
 
 FORCE:
-.PHONY: all unit-tests prop-tests support check bench asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
+.PHONY: all unit-tests prop-tests support sim check bench asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
 	analyze clang-warnings tidy cppcheck format check-format check-layers check-units install clean help FORCE
 
 -include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')
