@@ -335,6 +335,12 @@ static const struct config_key recovery_keys[] = {
         .help = "Budget of a component in any day."},
     {"redeploys_per_day", U32(0, 16), AT(recovery_params, redeploys_per_day), .def = "3",
         .help = "Budget of the tenant in any day."},
+    {"relaunches_per_minute", U32(0, 64), AT(recovery_params, relaunches_per_minute), .def = "3",
+        .help = "An embedded proxy that has ended is launched again at once, so often in any minute. After "
+                "that it waits as backoff says, and after as many waits as l1 and l2 have attempts it is "
+                "quarantined, with a trial every quarantine_probe."},
+    {"relaunches_per_hour", U32(0, 64), AT(recovery_params, relaunches_per_hour), .def = "12",
+        .help = "The same in any hour. Not below relaunches_per_minute."},
     {"quarantine_probe", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_params, quarantine_probe_us),
         .def = "1m", .help = "Probe interval in quarantine."},
     {"half_open", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, half_open_us), .def = "6h",

@@ -65,6 +65,15 @@ bool budget_redeploy_ok(const struct rec_tenant *t, uint64_t now_us)
     return history_count(&t->redeploys, USEC_PER_DAY, now_us) < t->p.redeploys_per_day;
 }
 
+/* A relaunch takes milliseconds and no client sees it, so it has more room than a restart. */
+bool budget_relaunch_ok(const struct component *c, uint64_t now_us)
+{
+    const struct recovery_params *p = &c->t->p;
+
+    return history_count(&c->restarts, USEC_PER_MINUTE, now_us) < p->relaunches_per_minute &&
+           history_count(&c->restarts, USEC_PER_HOUR, now_us) < p->relaunches_per_hour;
+}
+
 uint64_t flap_until(const struct component *c, uint64_t now_us)
 {
     uint32_t k = MIN(c->t->p.flap_changes, REC_CHANGES_MAX);

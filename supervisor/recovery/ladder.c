@@ -183,7 +183,7 @@ void ladder_proxy(struct step *x, struct component *c, bool dead, const char *re
         ladder_quarantine(x, c, reason);
         return;
     }
-    if (dead && history_count(&c->restarts, PROXY_FREE_US, x->now_us) < PROXY_FREE_RELAUNCHES) {
+    if (dead && budget_relaunch_ok(c, x->now_us)) {
         plan.due_us = x->now_us;
         plan_set(x, c, &plan, reason);
         return;

@@ -36,7 +36,8 @@ void done_ok(struct step *x, struct component *c)
     if (x->act.type == REC_ACT_BRING_UP)
         component_starting(x, c, "started");
     else
-        component_verifying(x, c, x->act.level, x->act.type == REC_ACT_REDEPLOY ? "redeployed" : "restarted");
+        component_verifying(x, c, x->act.half_open ? REC_L3 : x->act.level,
+            x->act.type == REC_ACT_REDEPLOY ? "redeployed" : "restarted");
     component_emit(x, c, REC_ACT_PROBE_NOW, x->act.level, "after an action");
 }
 

@@ -26,6 +26,8 @@ void recovery_params_default(struct recovery_params *p)
         .restarts_per_hour = 6,
         .restarts_per_day = 20,
         .redeploys_per_day = 3,
+        .relaunches_per_minute = 3,
+        .relaunches_per_hour = 12,
         .quarantine_probe_us = 60 * SEC,
         .half_open_us = 6 * HOUR,
         .start_again_us = 3 * MINUTE,
@@ -119,6 +121,8 @@ int recovery_params_validate(const struct recovery_params *p, struct err *e)
         {"recovery.restarts_per_hour", p->restarts_per_hour, 1, 64, false},
         {"recovery.restarts_per_day", p->restarts_per_day, 1, 64, false},
         {"recovery.redeploys_per_day", p->redeploys_per_day, 0, 16, false},
+        {"recovery.relaunches_per_minute", p->relaunches_per_minute, 0, 64, false},
+        {"recovery.relaunches_per_hour", p->relaunches_per_hour, 0, 64, false},
         {"recovery.quarantine_probe", p->quarantine_probe_us, SEC, HOUR, true},
         {"recovery.half_open", p->half_open_us, SEC, 7 * 24 * HOUR, true},
         {"recovery.start_again", p->start_again_us, SEC, 7 * 24 * HOUR, true},
@@ -148,6 +152,9 @@ int recovery_params_validate(const struct recovery_params *p, struct err *e)
         return err_set(e, -EINVAL, "recovery.backoff.cap: must not be below recovery.backoff.base");
     if (p->restarts_per_day < p->restarts_per_hour)
         return err_set(e, -EINVAL, "recovery.restarts_per_day: must not be below recovery.restarts_per_hour");
+    if (p->relaunches_per_hour < p->relaunches_per_minute)
+        return err_set(
+            e, -EINVAL, "recovery.relaunches_per_hour: must not be below recovery.relaunches_per_minute");
     if (p->reset_us < p->deescalate_us)
         return err_set(e, -EINVAL, "recovery.reset: must not be below recovery.deescalate");
     return 0;

@@ -34,8 +34,11 @@ struct recovery_params {
         backoff_cap_us; /* 5 s, 300 s: for what has no rung (bring-up that is refused) */
     uint32_t restarts_per_hour, restarts_per_day; /* 6, 20 per component */
     uint32_t redeploys_per_day;                   /* 3 per tenant */
-    uint64_t quarantine_probe_us;                 /* 60 s */
-    uint64_t half_open_us;                        /* 6 h */
+    /* 3, 12: a dead embedded proxy is relaunched at once so often; after that with growing delays, then
+     * quarantine. */
+    uint32_t relaunches_per_minute, relaunches_per_hour;
+    uint64_t quarantine_probe_us; /* 60 s */
+    uint64_t half_open_us;        /* 6 h */
     uint64_t start_again_us; /* 3 min: what is down in quarantine is started after it, then after twice as
                                 long ... */
     uint64_t deescalate_us, reset_us; /* 10 min, 30 min */

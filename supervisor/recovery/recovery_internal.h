@@ -9,9 +9,6 @@
 #define REC_NAME_MAX 32
 /* Outputs one component can cause in one step: its action, an alert, a probe. */
 #define REC_OUTPUTS_PER_COMPONENT 3
-/* A dead proxy is relaunched at once so often within PROXY_FREE_US, after that with delays. */
-#define PROXY_FREE_RELAUNCHES 3
-#define PROXY_FREE_US USEC_PER_MINUTE
 
 /* What can happen to one component: the columns of the table in component.c. */
 enum input {
@@ -231,6 +228,7 @@ bool history_newest(const struct history *h, int64_t *ret_at_us);
 bool budget_restart_ok(const struct component *c, uint64_t now_us);
 bool budget_restart_all_ok(const struct rec_tenant *t, uint64_t now_us);
 bool budget_redeploy_ok(const struct rec_tenant *t, uint64_t now_us);
+bool budget_relaunch_ok(const struct component *c, uint64_t now_us); /* of a dead embedded proxy, at once */
 /* A change up <-> down; true when this one makes the component flap. */
 bool flap_note(struct component *c, uint64_t now_us);
 /* Until when it counts as flapping; 0: it does not. */

@@ -122,6 +122,9 @@ void seen_dead_in_action(struct step *x, struct component *c)
 
 void seen_dead_in_quarantine(struct step *x, struct component *c)
 {
+    /* That it is still down is no news: a list every 30 s would put its next start off for ever. */
+    if (x->listed && x->was == REC_STOPPED)
+        return;
     if (c->presence != REC_MISSING)
         c->presence = REC_STOPPED;
     component_void_probes(x, c);

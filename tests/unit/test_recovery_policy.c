@@ -237,9 +237,39 @@ Test(recovery_policy, a_start_that_works_ends_quarantine)
     done(&w, REC_DONE_OK);
     good(&w, t, 0);
     cr_assert(tenant_view(&w, t).quarantined, "until it is verified");
-    run(&w, w.now + 60 * SEC);
+    run(&w, w.now + 180 * SEC - 1);
+    cr_assert(tenant_view(&w, t).quarantined, "for three minutes");
+    run(&w, w.now + 1);
     cr_assert_eq(view(&w, t, 0).state, REC_HEALTHY);
     cr_assert_not(tenant_view(&w, t).quarantined);
+    end(&w);
+}
+
+/* The engine is listed every 30 s: that it is still down is no news. */
+Test(recovery_policy, a_list_does_not_put_the_next_start_off)
+{
+    struct world w;
+    uint32_t t = down_in_quarantine(&w);
+
+    for (int i = 0; i < 5; i++) {
+        run(&w, w.now + 30 * SEC);
+        seen(&w, t, 0, REC_STOPPED);
+        cr_assert_eq(view(&w, t, 0).next_us, T0 + 3 * MINUTE);
+    }
+    cr_assert(run_to_start(&w, T0 + 3 * MINUTE));
+    end(&w);
+}
+
+/* One that somebody started and that ended again is not started at once. */
+Test(recovery_policy, a_new_end_puts_the_next_start_off)
+{
+    struct world w;
+    uint32_t t = down_in_quarantine(&w);
+
+    run(&w, T0 + 2 * MINUTE);
+    seen(&w, t, 0, REC_RUNNING);
+    exited(&w, t, 0);
+    cr_assert_eq(view(&w, t, 0).next_us, w.now + 3 * MINUTE);
     end(&w);
 }
 

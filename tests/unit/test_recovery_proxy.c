@@ -72,9 +72,113 @@ Test(recovery_proxy, one_that_keeps_dying_waits_longer_and_longer_but_never_for_
     }
     cr_assert_eq(w.alerts, 1, "one alert, not one a minute");
     good(&w, t, PROXY);
-    run(&w, w.now + MINUTE);
+    run(&w, w.now + 3 * MINUTE);
     cr_assert_eq(view(&w, t, PROXY).state, REC_HEALTHY);
     cr_assert_not(tenant_view(&w, t).quarantined);
+    end(&w);
+}
+
+/* Lives for `life_us` after each launch; how many launches until it is quarantined, or `most`. */
+static int launches(struct world *w, uint32_t t, uint64_t life_us, int most)
+{
+    int n = 0;
+
+    for (; n < most && view(w, t, PROXY).state != REC_QUARANTINED; n++) {
+        uint64_t dies = w->now + life_us;
+
+        good(w, t, PROXY);
+        run(w, dies);
+        exited(w, t, PROXY);
+        if (view(w, t, PROXY).state == REC_BACKOFF)
+            cr_assert(run_to_start(w, w->now + 10 * MINUTE));
+        if (view(w, t, PROXY).state == REC_RECOVERING)
+            done(w, REC_DONE_OK);
+    }
+    return n;
+}
+
+Test(recovery_proxy, one_that_lives_for_a_while_each_time_ends_in_quarantine_too)
+{
+    static const uint64_t lives[] = {21 * SEC, 45 * SEC, 2 * MINUTE};
+
+    for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
+        struct world w;
+        uint32_t t = pair(&w);
+        uint64_t from;
+        int n = launches(&w, t, lives[i], 100);
+
+        cr_assert_eq(n, 12 + 5 + 1, "%d: twelve at once, five with delays", n);
+        cr_assert_eq(view(&w, t, PROXY).state, REC_QUARANTINED);
+        cr_assert_leq(w.now, T0 + 18 * lives[i] + 200 * SEC, "5 to 80 s, and a quarter");
+        from = w.now;
+        for (int k = 0; k < 5; k++) { /* and there it stays, tried once a minute, without another alarm */
+            size_t alerts = w.alerts;
+
+            cr_assert(run_to_start(&w, w.now + 75 * SEC));
+            done(&w, REC_DONE_OK);
+            good(&w, t, PROXY);
+            run(&w, w.now + lives[i]);
+            cr_assert(tenant_view(&w, t).quarantined);
+            exited(&w, t, PROXY);
+            cr_assert_eq(view(&w, t, PROXY).state, REC_QUARANTINED);
+            cr_assert_eq(w.alerts, alerts);
+        }
+        cr_assert_geq(w.now - from, 5 * MINUTE);
+        end(&w);
+    }
+}
+
+Test(recovery_proxy, one_that_rarely_dies_is_always_launched_at_once)
+{
+    struct world w;
+    uint32_t t = pair(&w);
+
+    for (int i = 0; i < 300; i++) {
+        size_t before = w.starts;
+
+        good(&w, t, PROXY);
+        run(&w, w.now + 5 * MINUTE + SEC);
+        exited(&w, t, PROXY);
+        cr_assert_eq(w.starts, before + 1, "death %d", i);
+        done(&w, REC_DONE_OK);
+    }
+    cr_assert_not(tenant_view(&w, t).quarantined);
+    end(&w);
+}
+
+Test(recovery_proxy, how_often_at_once_is_a_setting)
+{
+    struct world w;
+    uint32_t t = pair(&w);
+    struct recovery_params p;
+
+    recovery_params_default(&p);
+    p.relaunches_per_minute = p.relaunches_per_hour = 1;
+    cr_assert_eq(recovery_set_params(w.r, t, &p), 0);
+    exited(&w, t, PROXY);
+    cr_assert_eq(w.starts, 1);
+    done(&w, REC_DONE_OK);
+    good(&w, t, PROXY);
+    run(&w, w.now + 50 * MINUTE);
+    exited(&w, t, PROXY);
+    cr_assert_eq(w.starts, 1);
+    cr_assert_eq(view(&w, t, PROXY).next_us, w.now + 5 * SEC);
+    end(&w);
+}
+
+/* The store remembers the launches: a daemon that crashes does not grant them anew. */
+Test(recovery_proxy, launches_of_an_earlier_life_count)
+{
+    struct world w;
+    uint32_t t = pair(&w);
+
+    for (uint64_t i = 0; i < 12; i++)
+        cr_assert_eq(recovery_restore_action(
+                         w.r, t, PROXY, REC_ACT_RESTART, REC_L1, 2 * MINUTE + i * 4 * MINUTE, w.now),
+            0);
+    exited(&w, t, PROXY);
+    cr_assert_eq(w.starts, 0);
+    cr_assert_eq(view(&w, t, PROXY).next_us, w.now + 5 * SEC);
     end(&w);
 }
 
