@@ -1,11 +1,14 @@
 /* respond.h: what a client gets to see: answers of the engine rebuilt by allowlist, answers made by
- * ourselves, and the lists' filters. Every function takes the engine's decoded JSON and gives a new document;
- * nothing is passed through by default. PURE. */
+ * ourselves, and the lists' filters. Every function takes the engine's JSON and gives a new document; nothing
+ * is passed through by default. The two answers that clients ask for all the time, the list of containers and
+ * inspect, are written as they are read; on failure what is in `out` then is of no use. PURE. */
 #pragma once
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/defs.h"
+#include "base/jdoc.h"
 #include "filter/policy.h"
 #include "filter/refusal.h"
 
@@ -58,7 +61,7 @@ struct respond_containers_query {
 /* Own rows that pass, newest first as the engine gave them. A `before` or `since` that is not an own
  * container is -ENOENT with the engine's 404 text in `refusal`. -EBADMSG: not the engine's form. */
 int respond_containers(const struct respond_view *v, const struct respond_containers_query *q,
-    const json_t *rows, json_t **ret, struct refusal *refusal) _must_check_;
+    const struct jdoc *rows, struct buf *out, struct refusal *refusal) _must_check_;
 /* Only rows with an allowlisted tag, only those tags. */
 int respond_images(const struct respond_view *v, const struct respond_filters *f, const json_t *rows,
     json_t **ret) _must_check_;
@@ -70,7 +73,7 @@ int respond_event(const struct respond_view *v, const struct respond_filters *f,
 /* ---- single objects; -EBADMSG: not the engine's form; -ENOMEM ---- */
 /* `gateway`: it is the tenant's own gateway container, so Env is emptied. */
 int respond_inspect(
-    const struct respond_view *v, const json_t *inspect, bool gateway, json_t **ret) _must_check_;
+    const struct respond_view *v, const struct jdoc *inspect, bool gateway, struct buf *out) _must_check_;
 int respond_exec_inspect(const json_t *inspect, json_t **ret) _must_check_;
 int respond_image_inspect(const struct respond_view *v, const json_t *image, json_t **ret) _must_check_;
 int respond_image_history(const struct respond_view *v, const json_t *rows, json_t **ret) _must_check_;

@@ -267,6 +267,11 @@ static bool match_any(
     return n == 0;
 }
 
+bool respond_filters_is_empty(const struct respond_filters *f)
+{
+    return !f || json_object_size(f->map) == 0;
+}
+
 bool respond_filters_match(const struct respond_filters *f, const struct respond_subject *s)
 {
     static const struct {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "filter/respond_internal.h"
 
 static const char *const top_keys[] = {"Id", "Created", "Path", "Args", "Image", "RestartCount", "Driver",
@@ -11,110 +12,107 @@ static const char *const top_keys[] = {"Id", "Created", "Path", "Args", "Image",
 static const char *const state_keys[] = {"Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead",
     "ExitCode", "Error", "StartedAt", "FinishedAt", "Health"};
 static const char *const config_keys[] = {"Hostname", "Domainname", "User", "AttachStdin", "AttachStdout",
-    "AttachStderr", "ExposedPorts", "Tty", "OpenStdin", "StdinOnce", "Env", "Cmd", "Healthcheck", "Volumes",
+    "AttachStderr", "ExposedPorts", "Tty", "OpenStdin", "StdinOnce", "Cmd", "Healthcheck", "Volumes",
     "WorkingDir", "Entrypoint", "OnBuild", "StopSignal", "StopTimeout", "Shell"};
 static const char *const host_keys[] = {"Binds", "LogConfig", "PortBindings", "RestartPolicy", "AutoRemove",
     "VolumeDriver", "VolumesFrom", "CapAdd", "CapDrop", "CgroupnsMode", "Dns", "DnsOptions", "DnsSearch",
     "ExtraHosts", "GroupAdd", "IpcMode", "Links", "OomScoreAdj", "PidMode", "Privileged", "PublishAllPorts",
     "ReadonlyRootfs", "SecurityOpt", "Tmpfs", "UTSMode", "UsernsMode", "ShmSize", "Runtime", "ConsoleSize",
-    "Isolation", "CpuShares", "Memory", "NanoCpus", "MemoryReservation", "MemorySwap", "MemorySwappiness",
-    "OomKillDisable", "PidsLimit", "Ulimits", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems",
+    "Isolation", "CpuShares", "Memory", "NanoCpus", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems",
+    "MemoryReservation", "MemorySwap", "MemorySwappiness", "OomKillDisable", "PidsLimit", "Ulimits",
     "MaskedPaths", "ReadonlyPaths", "Init"};
-static const char *const net_keys[] = {"Bridge", "HairpinMode", "Ports", "Gateway", "IPAddress",
-    "IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "MacAddress"};
+static const char *const net_keys[] = {"Bridge", "HairpinMode", "Ports", "Gateway", "GlobalIPv6Address",
+    "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress"};
 
-#define PICK(src, keys) respond_pick(src, keys, ARRAY_SIZE(keys))
+#define COPY(o, d, object, keys) respond_copy(o, d, object, keys, ARRAY_SIZE(keys))
 
-static int state_json(const json_t *state, json_t **ret)
+static void write_state(struct jout *o, const struct jdoc *d, uint32_t state)
 {
-    _cleanup_json_ json_t *o = PICK(state, state_keys);
-
-    if (!o || respond_put(o, "Pid", json_integer(0)) < 0)
-        return -ENOMEM;
-    *ret = TAKE_PTR(o);
-    return 0;
+    jout_key(o, "State");
+    jout_open(o, '{');
+    COPY(o, d, state, state_keys);
+    jout_key(o, "Pid");
+    jout_number(o, 0);
+    jout_close(o, '}');
 }
 
-static int config_json(const json_t *config, bool gateway, json_t **ret)
+static void write_config(struct jout *o, const struct jdoc *d, uint32_t config, bool gateway)
 {
-    _cleanup_json_ json_t *o = PICK(config, config_keys);
-    const json_t *labels = json_object_get(config, "Labels");
-    const char *image = respond_text(config, "Image");
-    int r = o ? 0 : -ENOMEM;
+    static const char *const env[] = {"Env"};
+    uint32_t labels = jdoc_get(d, config, "Labels");
 
-    if (r >= 0)
-        r = respond_put(o, "Image", json_string(respond_image_name(labels, image ? image : "")));
-    if (r >= 0)
-        r = respond_put(o, "Labels", respond_labels(labels));
-    if (r >= 0 && gateway)
-        r = respond_put(o, "Env", json_array());
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(o);
-    return 0;
+    jout_key(o, "Config");
+    jout_open(o, '{');
+    COPY(o, d, config, config_keys);
+    if (gateway) {
+        jout_key(o, "Env");
+        jout_raw(o, "[]", 2);
+    } else {
+        COPY(o, d, config, env);
+    }
+    jout_key(o, "Image");
+    respond_write_image(o, d, labels, jdoc_get(d, config, "Image"));
+    jout_key(o, "Labels");
+    respond_write_labels(o, d, labels);
+    jout_close(o, '}');
 }
 
-static int host_json(const struct respond_view *v, const json_t *inspect, bool gateway, json_t **ret)
+static void write_host(
+    struct jout *o, const struct respond_view *v, const struct jdoc *d, uint32_t labels, bool gateway)
 {
-    const json_t *host = json_object_get(inspect, "HostConfig");
-    const json_t *labels = json_object_get(json_object_get(inspect, "Config"), "Labels");
-    const json_t *mounts = json_object_get(host, "Mounts");
-    _cleanup_json_ json_t *o = PICK(host, host_keys);
-    int r = o ? 0 : -ENOMEM;
+    uint32_t host = jdoc_get(d, 0, "HostConfig"), mounts = jdoc_get(d, host, "Mounts");
 
-    if (r >= 0)
-        r = respond_put(o, "NetworkMode",
-            json_string(respond_network_mode(v->policy, respond_text(host, "NetworkMode"))));
-    if (r >= 0 && mounts)
-        r = respond_put(o, "Mounts", respond_host_mounts(mounts, labels, gateway));
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(o);
-    return 0;
+    jout_key(o, "HostConfig");
+    jout_open(o, '{');
+    COPY(o, d, host, host_keys);
+    jout_key(o, "NetworkMode");
+    respond_write_network_mode(o, v->policy, d, jdoc_get(d, host, "NetworkMode"));
+    if (mounts != JDOC_NONE) {
+        jout_key(o, "Mounts");
+        respond_write_host_mounts(o, d, mounts, labels, gateway);
+    }
+    jout_close(o, '}');
 }
 
 /* The addresses beside Networks belong to the first network; they go when that one does. */
-static int network_json(const struct respond_view *v, const json_t *settings, json_t **ret)
+static void write_network(struct jout *o, const struct respond_view *v, const struct jdoc *d)
 {
-    _cleanup_json_ json_t *nets = respond_networks(v->policy, json_object_get(settings, "Networks"));
-    bool whole = json_object_size(nets) == json_object_size(json_object_get(settings, "Networks"));
-    _cleanup_json_ json_t *o = whole ? PICK(settings, net_keys) : json_object();
+    uint32_t settings = jdoc_get(d, 0, "NetworkSettings"), nets = jdoc_get(d, settings, "Networks");
+    bool whole = true;
 
-    if (!nets || !o || respond_put(o, "Networks", TAKE_PTR(nets)) < 0)
-        return -ENOMEM;
-    *ret = TAKE_PTR(o);
-    return 0;
+    for (uint32_t i = jdoc_first(d, nets); i != JDOC_NONE; i = jdoc_next(d, nets, i))
+        whole &= respond_shows_network(v->policy, d, i);
+    jout_key(o, "NetworkSettings");
+    jout_open(o, '{');
+    if (whole)
+        COPY(o, d, settings, net_keys);
+    jout_key(o, "Networks");
+    respond_write_networks(o, v->policy, d, nets);
+    jout_close(o, '}');
 }
 
-int respond_inspect(const struct respond_view *v, const json_t *inspect, bool gateway, json_t **ret)
+int respond_inspect(const struct respond_view *v, const struct jdoc *d, bool gateway, struct buf *out)
 {
-    const json_t *config = json_object_get(inspect, "Config");
-    const char *id = respond_text(inspect, "Id"), *name = respond_text(inspect, "Name");
-    _cleanup_json_ json_t *o = NULL, *state = NULL, *conf = NULL, *host = NULL, *net = NULL;
-    int r;
+    uint32_t config = jdoc_get(d, 0, "Config"), name = jdoc_get(d, 0, "Name"), labels;
+    struct jout o = {.out = out};
+    char id[65];
 
-    if (!id || !str_is_hex(id, 64) || !name || !json_is_object(config))
+    if (!respond_read_id(d, jdoc_get(d, 0, "Id"), id) || !jdoc_is(d, config, JDOC_OBJECT))
         return -EBADMSG;
-    o = PICK(inspect, top_keys);
-    r = o ? state_json(json_object_get(inspect, "State"), &state) : -ENOMEM;
-    if (r >= 0)
-        r = config_json(config, gateway, &conf);
-    if (r >= 0)
-        r = host_json(v, inspect, gateway, &host);
-    if (r >= 0)
-        r = network_json(v, json_object_get(inspect, "NetworkSettings"), &net);
-    if (r < 0)
-        return r;
-    if (respond_put(o, "State", TAKE_PTR(state)) < 0 || respond_put(o, "Config", TAKE_PTR(conf)) < 0 ||
-        respond_put(o, "HostConfig", TAKE_PTR(host)) < 0 ||
-        respond_put(o, "NetworkSettings", TAKE_PTR(net)) < 0 ||
-        respond_put(o, "Name", json_sprintf("/%s", respond_client_name(v->policy, name))) < 0 ||
-        respond_put(o, "Mounts",
-            respond_mounts(json_object_get(inspect, "Mounts"), json_object_get(config, "Labels"), gateway)) <
-            0)
-        return -ENOMEM;
-    *ret = TAKE_PTR(o);
-    return 0;
+    labels = jdoc_get(d, config, "Labels");
+    jout_open(&o, '{');
+    COPY(&o, d, 0, top_keys);
+    jout_key(&o, "Name");
+    if (!respond_write_name(&o, v->policy, d, name))
+        return -EBADMSG;
+    write_state(&o, d, jdoc_get(d, 0, "State"));
+    write_config(&o, d, config, gateway);
+    write_host(&o, v, d, labels, gateway);
+    write_network(&o, v, d);
+    jout_key(&o, "Mounts");
+    respond_write_mounts(&o, d, jdoc_get(d, 0, "Mounts"), labels, gateway);
+    jout_close(&o, '}');
+    return o.error;
 }
 
 int respond_exec_inspect(const json_t *inspect, json_t **ret)
@@ -127,9 +125,11 @@ int respond_exec_inspect(const json_t *inspect, json_t **ret)
 
     if (!id || !str_is_hex(id, 64))
         return -EBADMSG;
-    o = PICK(inspect, keys);
+    o = respond_pick(inspect, keys, ARRAY_SIZE(keys));
     if (!o ||
-        respond_put(o, "ProcessConfig", PICK(json_object_get(inspect, "ProcessConfig"), process_keys)) < 0 ||
+        respond_put(o, "ProcessConfig",
+            respond_pick(json_object_get(inspect, "ProcessConfig"), process_keys, ARRAY_SIZE(process_keys))) <
+            0 ||
         respond_put(o, "Pid", json_integer(0)) < 0)
         return -ENOMEM;
     *ret = TAKE_PTR(o);

@@ -1,6 +1,7 @@
 /* respond_internal.h: what the respond_*.c files share. Not for others. */
 #pragma once
 
+#include "base/jout.h"
 #include "filter/create.h"
 #include "filter/respond.h"
 
@@ -18,20 +19,34 @@ json_t *respond_labels(const json_t *labels);
 /* The client's name of the image: LABEL_IMAGE, else `image` itself. Borrowed. */
 const char *respond_image_name(const json_t *labels, const char *image);
 
-/* Mounts as the client knows them: staged sources replaced by the client's own paths, others by "" unless
- * `keep`. NULL when out of memory. */
-json_t *respond_mounts(const json_t *mounts, const json_t *labels, bool keep);
-/* The same for HostConfig.Mounts, whose members have other names. */
-json_t *respond_host_mounts(const json_t *mounts, const json_t *labels, bool keep);
-
-/* Only the networks that are the tenant's business: "none" and its own. NULL when out of memory. */
-json_t *respond_networks(const struct policy *p, const json_t *networks);
-
-/* The network mode as a client may see it. Borrowed. */
-const char *respond_network_mode(const struct policy *p, const char *mode);
-
 /* Those of `tags` that are on the allowlist. NULL when out of memory. */
 json_t *respond_allowed_tags(const struct policy *p, const json_t *tags);
+
+/* ---- answers that are written as they are read (respond_parts.c). What a value may not show is left out;
+ * the rest is copied as the engine wrote it. ---- */
+/* A full id; false when it is none. */
+bool respond_read_id(const struct jdoc *d, uint32_t value, char ret[static 65]);
+/* Those members of `object` that are in `keys`, which stand in about the engine's order. */
+void respond_copy(
+    struct jout *o, const struct jdoc *d, uint32_t object, const char *const *keys, size_t n_keys);
+void respond_write_labels(struct jout *o, const struct jdoc *d, uint32_t labels);
+/* The client's name of the image: LABEL_IMAGE, else `image`. */
+void respond_write_image(struct jout *o, const struct jdoc *d, uint32_t labels, uint32_t image);
+/* The name as the client knows it, without '/'; NULL for what no container of ours is called: an escape, or a
+ * slash inside, as a legacy link has it. */
+const char *respond_own_name(const struct policy *p, const struct jdoc *d, uint32_t name, size_t *ret_len);
+/* It as "/NAME"; false, and nothing is written, when there is none. */
+bool respond_write_name(struct jout *o, const struct policy *p, const struct jdoc *d, uint32_t name);
+/* Mounts as the client knows them: staged sources replaced by the client's own paths, others by "" unless
+ * `keep`. */
+void respond_write_mounts(struct jout *o, const struct jdoc *d, uint32_t mounts, uint32_t labels, bool keep);
+/* The same for HostConfig.Mounts, whose members have other names. */
+void respond_write_host_mounts(
+    struct jout *o, const struct jdoc *d, uint32_t mounts, uint32_t labels, bool keep);
+/* Is it the tenant's business: "none", or its own network? `key` is a member of Networks. */
+bool respond_shows_network(const struct policy *p, const struct jdoc *d, uint32_t key);
+void respond_write_networks(struct jout *o, const struct policy *p, const struct jdoc *d, uint32_t networks);
+void respond_write_network_mode(struct jout *o, const struct policy *p, const struct jdoc *d, uint32_t mode);
 
 /* ---- filters (respond_filters.c) ---- */
 /* What of one container or event the filters look at; NULL members match nothing. */
@@ -42,6 +57,8 @@ struct respond_subject {
     const json_t *labels;   /* object */
     const json_t *networks; /* object by name */
 };
+/* True when there is nothing to match. */
+bool respond_filters_is_empty(const struct respond_filters *f);
 bool respond_filters_match(const struct respond_filters *f, const struct respond_subject *s);
 /* For images: `tags` is what is left of RepoTags. */
 bool respond_filters_match_image(const struct respond_filters *f, const json_t *tags, const json_t *labels);

@@ -273,6 +273,13 @@ int exchange_parse(const struct buf *body, json_t **ret)
     return r == -ENOMEM ? r : (r < 0 ? -EBADMSG : 0);
 }
 
+int exchange_read(const struct buf *body, struct jdoc *ret)
+{
+    int r = jdoc_parse(ret, body->data ? body->data : "", body->len, EXCHANGE_FETCH_LIMIT, NULL);
+
+    return r == -ENOMEM ? r : (r < 0 ? -EBADMSG : 0);
+}
+
 static bool owns(void *userdata, const char *id)
 {
     return registry_has(userdata, id);

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/defs.h"
+#include "base/jdoc.h"
 #include "filter/decision.h"
 #include "filter/http1.h"
 #include "filter/refusal.h"
@@ -125,5 +126,7 @@ void exchange_fetch_route(
 int exchange_target(struct exchange *x, const struct route_upstream *u, struct buf *ret) _must_check_;
 /* The JSON of an answer; -EBADMSG. */
 int exchange_parse(const struct buf *body, json_t **ret) _must_check_;
+/* The same in place; `body` must stay. */
+int exchange_read(const struct buf *body, struct jdoc *ret) _must_check_;
 
 struct respond_view exchange_view(struct exchange *x);

@@ -118,13 +118,25 @@ static bool read_filters(struct exchange *x, enum respond_list kind)
     return true;
 }
 
+/* The common end of what was written as it was read: with the engine's own final newline. */
+static void reply_written(struct exchange *x, int r, struct buf *out)
+{
+    if (r >= 0)
+        r = buf_add(out, "\n", 1);
+    if (r < 0)
+        exchange_failed(x, r == -E2BIG ? -EFBIG : r);
+    else
+        exchange_reply_full(x, 200, "application/json", out->data, out->len, NULL, 0);
+}
+
 static void container_list_done(
     struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
 {
     struct respond_view v = exchange_view(x);
     struct respond_containers_query q = {.all = route_arg_bool(&x->match, "all", false), .filters = x->data};
     const char *limit = route_arg(&x->match, "limit");
-    _cleanup_json_ json_t *rows = NULL, *out = NULL;
+    _cleanup_jdoc_ struct jdoc rows = {0};
+    _cleanup_buf_ struct buf out = {.limit = EXCHANGE_FETCH_LIMIT};
     struct refusal refusal = {0};
     uint64_t n = 0;
     int r = error;
@@ -136,15 +148,13 @@ static void container_list_done(
         return;
     }
     if (r >= 0)
-        r = res->status == 200 ? exchange_parse(body, &rows) : -EBADMSG;
+        r = res->status == 200 ? exchange_read(body, &rows) : -EBADMSG;
     if (r >= 0)
-        r = respond_containers(&v, &q, rows, &out, &refusal);
+        r = respond_containers(&v, &q, &rows, &out, &refusal);
     if (r < 0 && refusal.status != 0)
         exchange_refuse(x, &refusal);
-    else if (r < 0)
-        exchange_failed(x, r);
     else
-        exchange_reply_json(x, 200, out);
+        reply_written(x, r, &out);
 }
 
 void handle_container_list(struct exchange *x)
@@ -248,10 +258,19 @@ static void inspect_done(
     struct exchange *x, int error, const struct http1_response *res, const struct buf *body)
 {
     struct respond_view v = exchange_view(x);
-    _cleanup_json_ json_t *j = NULL, *out = NULL;
+    _cleanup_jdoc_ struct jdoc d = {0};
+    _cleanup_buf_ struct buf out = {.limit = EXCHANGE_FETCH_LIMIT};
+    int r = error;
 
-    if (read_document(x, error, res, body, &j))
-        reply_rebuilt(x, respond_inspect(&v, j, x->gateway, &out), &out);
+    if (r >= 0 && res->status >= 400) {
+        exchange_engine_error(x, res, body);
+        return;
+    }
+    if (r >= 0)
+        r = res->status == 200 ? exchange_read(body, &d) : -EBADMSG;
+    if (r >= 0)
+        r = respond_inspect(&v, &d, x->gateway, &out);
+    reply_written(x, r, &out);
 }
 
 void handle_inspect(struct exchange *x)

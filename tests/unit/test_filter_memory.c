@@ -8,7 +8,6 @@
 #include "filter/create.h"
 #include "filter/decision.h"
 #include "filter/exec.h"
-#include "filter/respond.h"
 #include "filter_fixture.h"
 
 static size_t left; /* allocations until one fails; 0: none fails */
@@ -34,12 +33,6 @@ static void unlimited(void)
 /* A document with which something is done; 0 when it was done, or what it returned. */
 typedef int (*work_fn)(const json_t *in);
 
-static bool owns(void *userdata, const char *id)
-{
-    (void)userdata;
-    return id[0] != '\0';
-}
-
 static int work_create(const json_t *in)
 {
     _cleanup_policy_ struct policy *p = fixture_policy();
@@ -62,33 +55,6 @@ static int work_exec(const json_t *in)
     int r = exec_parse(p, in, &m, NULL);
 
     return r >= 0 ? exec_render(m, 44, &text) : r;
-}
-
-static int work_inspect(const json_t *in)
-{
-    _cleanup_policy_ struct policy *p = fixture_policy();
-    struct respond_view v = {.policy = p, .owns = owns};
-    _cleanup_json_ json_t *out = NULL;
-
-    return respond_inspect(&v, in, false, &out);
-}
-
-static int work_list(const json_t *in)
-{
-    _cleanup_policy_ struct policy *p = fixture_policy();
-    struct respond_view v = {.policy = p, .owns = owns};
-    _cleanup_respond_filters_ struct respond_filters *f = NULL;
-    _cleanup_json_ json_t *out = NULL;
-    size_t saved = left;
-
-    unlimited();
-    cr_assert_eq(respond_filters_parse(RESPOND_CONTAINERS, "{\"label\":[\"clawsup.tenant\"]}", &f, NULL), 0);
-    left = saved;
-    struct respond_containers_query q = {true, 0, f};
-    int r = respond_containers(&v, &q, in, &out, NULL);
-    if (r >= 0)
-        cr_expect_eq(json_array_size(out), 2);
-    return r;
 }
 
 static int work_policy(const json_t *in)
@@ -141,16 +107,6 @@ Test(filter_memory, create)
 Test(filter_memory, exec)
 {
     exhaust("cli/exec-282-user.json", work_exec);
-}
-
-Test(filter_memory, inspect)
-{
-    exhaust("engine/inspect-oc-started.json", work_inspect);
-}
-
-Test(filter_memory, list)
-{
-    exhaust("engine/list.json", work_list);
 }
 
 Test(filter_memory, policy)

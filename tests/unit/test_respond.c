@@ -42,6 +42,36 @@ static const char rows_text[] = "[" ROW(FIXTURE_OWN, "new", "a", "running", "Up 
     "Exited (137) 2 hours ago") "," ROW("4749978bec8ba69fd20ce0ec02e2ad01d81bb063099dc8050439510e9bae7cbe",
     "unlabelled", "b", "running", "Up") "]";
 
+/* The two that write as they read, for documents. */
+static int containers(const struct policy *p, const struct respond_containers_query *q, const json_t *rows,
+    json_t **ret, struct refusal *refusal)
+{
+    _cleanup_free_ char *text = json_to_string(rows);
+    _cleanup_jdoc_ struct jdoc d = {0};
+    _cleanup_buf_ struct buf out = {0};
+    int r;
+
+    cr_assert_eq(jdoc_parse(&d, text, strlen(text), 1 << 20, NULL), 0);
+    r = respond_containers(&VIEW(p), q, &d, &out, refusal);
+    if (r >= 0)
+        *ret = fixture_json(out.data);
+    return r;
+}
+
+static int inspect(const struct policy *p, const json_t *in, bool gateway, json_t **ret)
+{
+    _cleanup_free_ char *text = json_to_string(in);
+    _cleanup_jdoc_ struct jdoc d = {0};
+    _cleanup_buf_ struct buf out = {0};
+    int r;
+
+    cr_assert_eq(jdoc_parse(&d, text, strlen(text), 1 << 20, NULL), 0);
+    r = respond_inspect(&VIEW(p), &d, gateway, &out);
+    if (r >= 0)
+        *ret = fixture_json(out.data);
+    return r;
+}
+
 /* Names of the rows that a query shows, joined with ' '; "404" and so on for a refusal. */
 static void list(const struct policy *p, bool all, unsigned limit, const char *filters, char out[320])
 {
@@ -54,7 +84,7 @@ static void list(const struct policy *p, bool all, unsigned limit, const char *f
         return;
     }
     struct respond_containers_query q = {all, limit, f};
-    if (respond_containers(&VIEW(p), &q, rows, &shown, &r) < 0) {
+    if (containers(p, &q, rows, &shown, &r) < 0) {
         (void)snprintf(out, 320, "%d %s", r.status, r.reason);
         return;
     }
@@ -153,7 +183,7 @@ Test(respond, list_rows_are_rebuilt)
 
     p->network_id = strdup("de6cc1e2a8d765dc93b609448759c5946548ba0435511e1a01485924c1701691");
     p->network_name = strdup("clawsup-net-a");
-    cr_assert_eq(respond_containers(&VIEW(p), &q, rows, &shown, &r), 0);
+    cr_assert_eq(containers(p, &q, rows, &shown, &r), 0);
     cr_assert_eq(json_array_size(shown), 2);
     const json_t *net = json_array_get(shown, 0), *oc = json_array_get(shown, 1);
     cr_expect_str_eq(json_string_value(json_object_get(json_object_get(net, "HostConfig"), "NetworkMode")),
@@ -178,7 +208,7 @@ Test(respond, namespaced_names_come_back)
     struct refusal r = {0};
 
     p->names = POLICY_NAMES_NAMESPACED;
-    cr_assert_eq(respond_containers(&VIEW(p), &q, rows, &shown, &r), 0);
+    cr_assert_eq(containers(p, &q, rows, &shown, &r), 0);
     cr_expect_str_eq(
         json_string_value(json_array_get(json_object_get(json_array_get(shown, 0), "Names"), 0)), "/new");
     cr_expect_str_eq(respond_client_name(p, "/openclaw-sbx-a-x"), "x");
@@ -194,14 +224,48 @@ Test(respond, lists_of_another_form_are_errors)
     struct refusal r = {0};
     json_t *out = NULL;
 
-    cr_expect_eq(respond_containers(&VIEW(p), &q, o, &out, &r), -EBADMSG);
+    cr_expect_eq(containers(p, &q, o, &out, &r), -EBADMSG);
     cr_expect_eq(respond_images(&VIEW(p), NULL, o, &out), -EBADMSG);
     cr_expect_eq(respond_image_history(&VIEW(p), o, &out), -EBADMSG);
-    cr_expect_eq(respond_inspect(&VIEW(p), o, false, &out), -EBADMSG);
+    cr_expect_eq(inspect(p, o, false, &out), -EBADMSG);
     cr_expect_eq(respond_image_inspect(&VIEW(p), o, &out), -EBADMSG);
     cr_expect_eq(respond_exec_inspect(o, &out), -EBADMSG);
     cr_expect_eq(respond_network(&VIEW(p), o, &out), -EBADMSG);
     cr_expect_null(out);
+}
+
+/* Wherever the memory ends, there is an error and no answer. */
+Test(respond, an_answer_is_whole_or_none)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_respond_filters_ struct respond_filters *f = NULL;
+    struct respond_containers_query q = {.all = true};
+    _cleanup_free_ char *list = NULL, *one = NULL;
+    _cleanup_jdoc_ struct jdoc rows = {0}, doc = {0};
+    size_t limit;
+    int r = -E2BIG;
+
+    cr_assert_eq(respond_filters_parse(RESPOND_CONTAINERS, "{\"label\":[\"clawsup.tenant\"]}", &f, NULL), 0);
+    q.filters = f;
+    cr_assert_eq(fd_read_file("tests/unit/data/engine/list.json", 1 << 20, &list, NULL), 0);
+    cr_assert_eq(fd_read_file("tests/unit/data/engine/inspect-oc-started.json", 1 << 20, &one, NULL), 0);
+    cr_assert_eq(jdoc_parse(&rows, list, strlen(list), 1 << 20, NULL), 0);
+    cr_assert_eq(jdoc_parse(&doc, one, strlen(one), 1 << 20, NULL), 0);
+    for (limit = 1; r == -E2BIG && limit < 65536; limit++) {
+        _cleanup_buf_ struct buf out = {.limit = limit};
+
+        r = respond_containers(&VIEW(p), &q, &rows, &out, NULL);
+    }
+    cr_expect_eq(r, 0);
+    cr_expect_gt(limit, 1000);
+    r = -E2BIG;
+    for (limit = 1; r == -E2BIG && limit < 65536; limit++) {
+        _cleanup_buf_ struct buf out = {.limit = limit};
+
+        r = respond_inspect(&VIEW(p), &doc, false, &out);
+    }
+    cr_expect_eq(r, 0);
+    cr_expect_gt(limit, 1000);
 }
 
 /* ---------------------------------------------------------------- inspect */
@@ -213,7 +277,7 @@ Test(respond, inspect_has_nothing_of_the_host)
         "LogPath", "ResolvConfPath", "HostnamePath", "HostsPath", "GraphDriver", "SandboxKey", "CgroupParent",
         "clawsup.binds", "9774"};
 
-    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &out), 0);
+    cr_assert_eq(inspect(p, in, false, &out), 0);
     _cleanup_free_ char *text = json_to_string(out);
     for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
         cr_expect_null(strstr(text, gone[i]), "%s in %s", gone[i], text);
@@ -247,7 +311,7 @@ Test(respond, a_bind_inside_another_is_shown)
             "\"relabel\":\"z\"},{\"source\":\"/data/tenants/a/workspace/s\",\"root\":"
             "\"/data/tenants/a/workspace\",\"staged\":\"/run/clawsup/.supervisor/staging/a/0/s\","
             "\"target\":\"/workspace/s\",\"readonly\":true,\"relabel\":\"z\"}]"));
-    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &out), 0);
+    cr_assert_eq(inspect(p, in, false, &out), 0);
     _cleanup_free_ char *text = json_to_string(out);
     const json_t *mounts = json_object_get(out, "Mounts");
     const json_t *host = json_object_get(json_object_get(out, "HostConfig"), "Mounts");
@@ -267,7 +331,7 @@ Test(respond, the_gateway_without_its_environment)
     _cleanup_json_ json_t *in = fixture_file("engine/inspect-oc-started.json"), *out = NULL;
 
     json_object_del(json_object_get(json_object_get(in, "Config"), "Labels"), "clawsup.binds");
-    cr_assert_eq(respond_inspect(&VIEW(p), in, true, &out), 0);
+    cr_assert_eq(inspect(p, in, true, &out), 0);
     cr_expect_eq(json_array_size(json_object_get(json_object_get(out, "Config"), "Env")), 0);
     /* It finds its own mounts by the host's paths, to name them in binds. */
     cr_expect_str_eq(
@@ -280,7 +344,7 @@ Test(respond, foreign_networks_are_not_shown)
     _cleanup_policy_ struct policy *p = fixture_policy();
     _cleanup_json_ json_t *in = fixture_file("engine/inspect-net-started.json"), *out = NULL, *own = NULL;
 
-    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &out), 0);
+    cr_assert_eq(inspect(p, in, false, &out), 0);
     _cleanup_free_ char *text = json_to_string(out);
     cr_expect_null(strstr(text, "172.17"), "%s", text);
     cr_expect_null(strstr(text, "clawsup-net-a"));
@@ -288,7 +352,7 @@ Test(respond, foreign_networks_are_not_shown)
         json_string_value(json_object_get(json_object_get(out, "HostConfig"), "NetworkMode")), "");
     p->network_id = strdup("de6cc1e2a8d765dc93b609448759c5946548ba0435511e1a01485924c1701691");
     p->network_name = strdup("clawsup-net-a");
-    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &own), 0);
+    cr_assert_eq(inspect(p, in, false, &own), 0);
     cr_expect_not_null(json_object_get(
         json_object_get(json_object_get(own, "NetworkSettings"), "Networks"), "clawsup-net-a"));
     /* A network of our name with another id is not ours. */
@@ -296,7 +360,7 @@ Test(respond, foreign_networks_are_not_shown)
         json_object_get(json_object_get(json_object_get(in, "NetworkSettings"), "Networks"), "clawsup-net-a"),
         "NetworkID", json_string("00"));
     _cleanup_json_ json_t *again = NULL;
-    cr_assert_eq(respond_inspect(&VIEW(p), in, false, &again), 0);
+    cr_assert_eq(inspect(p, in, false, &again), 0);
     cr_expect_eq(json_object_size(json_object_get(json_object_get(again, "NetworkSettings"), "Networks")), 0);
 }
 
