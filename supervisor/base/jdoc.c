@@ -11,7 +11,7 @@
 #define SEEN_WORDS 4
 
 struct parser {
-    struct jdoc *doc;
+    struct jdoc doc;
     const char *start, *p, *end;
     struct err *e;
 };
@@ -23,7 +23,7 @@ static int malformed(struct parser *s, const char *what)
 
 static int add_node(struct parser *s, enum jdoc_type type, uint32_t *ret)
 {
-    struct jdoc *d = s->doc;
+    struct jdoc *d = &s->doc;
 
     if (d->n == d->cap) {
         /* Once is enough for most documents: a value takes some twenty bytes of text. */
@@ -171,7 +171,7 @@ static int parse_string(struct parser *s, uint32_t *ret)
             s->p++;
         }
     }
-    node = &s->doc->nodes[*ret];
+    node = &s->doc.nodes[*ret];
     node->end = (uint32_t)(s->p - s->start);
     node->next = *ret + 1;
     node->escaped = escaped;
@@ -231,13 +231,13 @@ static int parse_scalar(struct parser *s, uint32_t *ret)
     if (i == ARRAY_SIZE(words)) {
         r = parse_number(s);
     } else if (strncmp(s->p, words[i].word, words[i].len) == 0) {
-        s->doc->nodes[*ret].type = (uint8_t)words[i].type;
+        s->doc.nodes[*ret].type = (uint8_t)words[i].type;
         s->p += words[i].len;
     } else {
         r = malformed(s, "an unknown word");
     }
-    s->doc->nodes[*ret].end = (uint32_t)(s->p - s->start);
-    s->doc->nodes[*ret].next = *ret + 1;
+    s->doc.nodes[*ret].end = (uint32_t)(s->p - s->start);
+    s->doc.nodes[*ret].next = *ret + 1;
     return r;
 }
 
@@ -268,7 +268,24 @@ static bool is_twice(const struct jdoc *d, uint32_t object, uint32_t key, uint64
     return false;
 }
 
-static int parse_member(struct parser *s, unsigned depth, uint32_t object, uint64_t seen[static SEEN_WORDS])
+/* Two spellings of one key differ as they are written; an object with an escape in a key, which is rare, is
+ * decoded to find them. */
+static int check_spellings(struct parser *s, uint32_t object)
+{
+    const struct jdoc_node *o = &s->doc.nodes[object];
+    json_error_t je;
+    json_t *j = json_loadb(s->start + o->start, o->end - o->start, JSON_REJECT_DUPLICATES, &je);
+
+    if (!j && json_error_code(&je) == json_error_out_of_memory)
+        return -ENOMEM;
+    if (!j)
+        return malformed(s, "a key that occurs twice, or a number out of range beside an escaped key");
+    json_decref(j);
+    return 0;
+}
+
+static int parse_member(
+    struct parser *s, unsigned depth, uint32_t object, uint64_t seen[static SEEN_WORDS], bool *escaped)
 {
     uint32_t key, value;
     int r;
@@ -278,8 +295,9 @@ static int parse_member(struct parser *s, unsigned depth, uint32_t object, uint6
     r = parse_string(s, &key);
     if (r < 0)
         return r;
-    if (is_twice(s->doc, object, key, seen))
+    if (is_twice(&s->doc, object, key, seen))
         return malformed(s, "a key that occurs twice");
+    *escaped |= s->doc.nodes[key].escaped;
     skip_blanks(s);
     if (*s->p != ':')
         return malformed(s, "no colon");
@@ -293,6 +311,7 @@ static int parse_container(struct parser *s, unsigned depth, uint32_t *ret)
     bool object = *s->p == '{';
     char close = object ? '}' : ']';
     uint64_t seen[SEEN_WORDS] = {0};
+    bool escaped = false;
     uint32_t item;
     unsigned n = 0;
     int r = add_node(s, object ? JDOC_OBJECT : JDOC_ARRAY, ret);
@@ -312,16 +331,16 @@ static int parse_container(struct parser *s, unsigned depth, uint32_t *ret)
         }
         if (object && n == JDOC_MEMBERS_MAX)
             return malformed(s, "too many members");
-        r = object ? parse_member(s, depth + 1, *ret, seen) : parse_value(s, depth + 1, &item);
+        r = object ? parse_member(s, depth + 1, *ret, seen, &escaped) : parse_value(s, depth + 1, &item);
         if (r < 0)
             return r;
         n++;
         skip_blanks(s);
     }
     s->p++;
-    s->doc->nodes[*ret].end = (uint32_t)(s->p - s->start);
-    s->doc->nodes[*ret].next = s->doc->n;
-    return 0;
+    s->doc.nodes[*ret].end = (uint32_t)(s->p - s->start);
+    s->doc.nodes[*ret].next = s->doc.n;
+    return escaped ? check_spellings(s, *ret) : 0;
 }
 
 static int parse_value(struct parser *s, unsigned depth, uint32_t *ret)
@@ -335,13 +354,13 @@ static int parse_value(struct parser *s, unsigned depth, uint32_t *ret)
 
 int jdoc_parse(struct jdoc *d, const char *text, size_t len, size_t max, struct err *e)
 {
-    struct parser s = {.doc = d, .start = text, .p = text, .end = text + len, .e = e};
+    struct parser s = {.doc = {.text = text}, .start = text, .p = text, .end = text + len, .e = e};
     uint32_t root;
     int r;
 
     if (len > max || len >= UINT32_MAX / 2)
         return err_set(e, -EFBIG, "JSON larger than %zu bytes", max);
-    *d = (struct jdoc){.text = text};
+    *d = (struct jdoc){0};
     skip_blanks(&s);
     r = parse_value(&s, 0, &root);
     if (r >= 0) {
@@ -350,7 +369,9 @@ int jdoc_parse(struct jdoc *d, const char *text, size_t len, size_t max, struct 
             r = malformed(&s, "text behind the document");
     }
     if (r < 0)
-        jdoc_done(d);
+        jdoc_done(&s.doc);
+    else
+        *d = s.doc;
     return r;
 }
 

@@ -81,19 +81,21 @@ static int find_row(const struct list *l, const char *ref)
     return found;
 }
 
-/* The index that a bound names, or `fallback` without one. Rows are newest first, so that an index says more
+/* The index that a bound names; *ret stays without one. Rows are newest first, so that an index says more
  * than their creation times, which are whole seconds. */
-static int find_bound(const struct list *l, const char *key, int fallback, struct refusal *refusal)
+static int find_bound(const struct list *l, const char *key, size_t *ret, struct refusal *refusal)
 {
     const char *ref = respond_filters_value(l->query->filters, key);
     char text[704];
     int i;
 
     if (!ref)
-        return fallback;
+        return 0;
     i = find_row(l, ref);
-    if (i >= 0)
-        return i;
+    if (i >= 0) {
+        *ret = (size_t)i;
+        return 0;
+    }
     route_absent_message(text, sizeof(text), ROUTE_REF_CONTAINER, ref);
     return refusal_set(refusal, 404, "list.filters", "%s", text);
 }
@@ -209,19 +211,23 @@ int respond_containers(const struct respond_view *v, const struct respond_contai
     const struct jdoc *rows, struct buf *out, struct refusal *refusal)
 {
     struct list l = {.view = v, .query = q, .doc = rows};
-    int r, end = 0, begin = 0;
+    size_t begin = 0, before = SIZE_MAX, end;
+    int r;
 
     if (refusal)
         *refusal = (struct refusal){0};
     if (!jdoc_is(rows, 0, JDOC_ARRAY))
         return -EBADMSG;
     r = find_own(&l);
+    end = l.n_own;
     if (r >= 0)
-        r = end = find_bound(&l, "since", (int)l.n_own, refusal);
+        r = find_bound(&l, "since", &end, refusal);
     if (r >= 0)
-        r = begin = find_bound(&l, "before", -1, refusal);
-    if (r >= -1) /* the row behind the one that `before` names */
-        r = write_rows(&l, (size_t)(begin + 1), (size_t)end, out);
+        r = find_bound(&l, "before", &before, refusal);
+    if (before != SIZE_MAX)
+        begin = before + 1;
+    if (r >= 0)
+        r = write_rows(&l, begin, end, out);
     free(l.own);
     return r;
 }

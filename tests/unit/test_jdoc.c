@@ -62,6 +62,11 @@ ParameterizedTestParameters(jdoc, texts)
         {"\"\xf4\x90\x80\x80\"", false},
         {"\"01234567\xe2\x82\"", false},
         {"{\"abc\":1,\"b\":2,\"abc\":3}", false},
+        {"{\"a\":1,\"\\u0061\":2}", false}, /* one key, two spellings */
+        {"{\"a/\":1,\"a\\/\":2}", false},
+        {"[{\"\\u003c\":1,\"<\":{}}]", false},
+        {"{\"\\u0061\":{\"b\":1},\"b\":{\"\\u0061\":2}}", true},
+        {"{\"\\u003ca\":1,\"\\u003cb\":2}", true},
     };
 
     return cr_make_param_array(struct text, rows, ARRAY_SIZE(rows));
