@@ -24,6 +24,11 @@ struct op {
     void (*tampered)(struct op *op, const char *why);
     bool guarded; /* a restart is a stop, a look and a start */
 
+    /* op_port.c */
+    char port_where[96];
+    unsigned port;
+    bool port_in_engine; /* the engine's own book has it, not the kernel */
+
     /* redeploy */
     struct saga saga;
     struct saga_facts facts; /* of one that is picked up again */
@@ -84,6 +89,13 @@ void op_start_container(struct op *op, const char *id,
 bool op_guard_matters(const json_t *inspect);
 /* 0, or -EPERM with text. The container must be stopped. */
 int op_guard_check(const json_t *inspect, struct err *e);
+
+/* op_port.c */
+/* The start was answered with: a published port is taken. True: it was, and the op ends by itself, with the
+ * one who has it named. */
+bool op_port_taken(struct op *op, const struct engine_answer *a);
+/* Address and port in the engine's words. -ENOENT: the message is about something else; -EBADMSG. */
+int op_port_of(const char *message, char *ret_where, size_t size, unsigned *ret_port);
 
 /* op_bringup.c */
 void op_bring_up(struct op *op);

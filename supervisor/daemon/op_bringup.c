@@ -69,8 +69,10 @@ static void on_started(struct op *op, const struct engine_answer *a)
 {
     if (a->status == 204 || a->status == 304)
         op_finish(op, REC_DONE_OK, "started");
-    else
-        op_finish(op, REC_DONE_REFUSED, "start refused: %s", a->message);
+    else if (!op_port_taken(op, a))
+        /* What the runtime says is about the container: its program is missing, its mounts do not fit. */
+        op_finish(op, strstr(a->message, "OCI runtime") ? REC_DONE_FAILED : REC_DONE_REFUSED,
+            "start refused: %s", a->message);
 }
 
 static void start_created(struct op *op, const char *id)

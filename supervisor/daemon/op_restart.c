@@ -16,7 +16,7 @@ static void on_restarted(struct op *op, const struct engine_answer *a)
 {
     if (a->status == 204 || a->status == 304)
         op_finish(op, REC_DONE_OK, "restarted");
-    else
+    else if (!op_port_taken(op, a))
         op_finish(op, REC_DONE_FAILED, "restart failed: %s", a->message);
 }
 

@@ -207,6 +207,37 @@ def test_errors_for_ever(world):
     d.healthy("a")
 
 
+def test_a_port_that_the_engine_keeps(world):
+    """An engine that was killed may keep a port for nobody until it is restarted: said so, tried again, never charged."""
+    d, fake = world()
+    d.start().healthy("a")
+    fake.rules({"method": "POST", "path": "/(re)?start$", "fault": "status", "status": 500, "message":
+                "driver failed programming external connectivity on endpoint openclaw-gw-a (5f): Bind for 127.0.0.1:%d "
+                "failed: port is already allocated" % d.ports["a"]})
+    fake.die("openclaw-gw-a")
+    fake.forget()
+    wait_for(lambda: fake.posted("^POST .*/(re)?start") >= 9, 60, d.log()[-2000:])  # the ladder has seven
+    gateway = d.component("a", "gateway")
+    assert gateway["state"] in ("backoff", "recovering") and gateway["restarts_1h"] <= 1, gateway
+    assert "only a restart of the engine gives it free" in d.log()
+    assert fake.posted("^POST .*/containers/create") == 0
+    fake.rules()
+    d.healthy("a")
+
+
+def test_a_program_that_cannot_be_run(world):
+    """The runtime refuses to start the container: unlike a missing image this is its own fault, and ends in quarantine."""
+    d, fake = world()
+    fake.rules({"method": "POST", "path": "/start$", "fault": "status", "status": 400, "message":
+                'failed to create shim task: OCI runtime create failed: exec: "gateway": executable file not found in $PATH'})
+    d.start()
+    d.wait_state("a", "quarantined", 60)
+    assert "executable file not found" in json.dumps(d.tenant_status("a"))
+    fake.rules()
+    d.clawsup("release", "a")
+    d.healthy("a")
+
+
 GARBAGE = ['{"Id": 7, "State": "running"}', "[]", "null", '{"State": {"Status": "no such state", "Running": true}}',
            '{"State": {}}', "{" * 10000, '{"Id":"\\ud800"}', "\0\1\2", '{"Id": "x", "State": {"Running": 1e999}}', ""]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -330,3 +331,26 @@ def test_an_upgrade_that_refuses_the_configuration_changes_nothing(daemon):
     p = daemon.clawsup("upgrade", check=False)
     assert p.returncode == 1 and "does not accept the configuration" in p.stderr, p.stderr
     assert daemon.status()["host"]["started_at"] == started
+
+
+def test_a_port_that_is_taken(daemon):
+    """No restart gives it free: nothing is charged, and who has it is named."""
+    daemon.tenant("a")
+    daemon.tenant("b")
+    daemon.engine.docker("network", "create", "clawtest-net-holder")
+    holder = daemon.engine.docker("run", "-d", "--name", "clawtest-holder", "--network", "clawtest-net-holder", "-p",
+                                  "127.0.0.1:%d:80" % daemon.ports["a"], IMAGE, "sleep", "600")
+    try:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", daemon.ports["b"]))
+            s.listen(1)
+            daemon.start()
+            wait_for(lambda: "published by container clawtest-holder" in daemon.log(), 30, daemon.log()[-3000:])
+            wait_for(lambda: "taken by a process that is no container" in daemon.log(), 30, daemon.log()[-3000:])
+    finally:
+        daemon.engine.docker("rm", "-f", holder)
+        daemon.engine.docker("network", "rm", "clawtest-net-holder")
+    daemon.healthy("a", "b")
+    for slug in "ab":
+        assert daemon.component(slug, "gateway")["restarts_1h"] == 0
