@@ -81,6 +81,7 @@ struct component {
     uint64_t failing_since_us; /* monotonic; 0: good. For the histograms of detection and recovery. */
     uint64_t acted_us;         /* the first action since it was last healthy; 0: none */
     char message[MESSAGE_MAX]; /* the last thing that went wrong, for people */
+    bool message_of_action;    /* an action that failed said it: a probe that then fails knows no better */
 };
 
 struct tenant {

@@ -87,8 +87,11 @@ void op_finish(struct op *op, enum rec_done result, const char *fmt, ...)
     va_end(ap);
     if (op->component && op->component->kind == REC_KIND_CONTAINER)
         op->component->ours_until_us = realtime_now();
-    if (result != REC_DONE_OK && op->component)
-        (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
+    if (op->component) {
+        op->component->message_of_action = result != REC_DONE_OK;
+        if (result != REC_DONE_OK)
+            (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
+    }
     manager_action_done(op, result, text);
     if (t->gateway.kind == REC_KIND_CONTAINER && t->manager->engine_up)
         observe_inspect(&t->gateway);

@@ -34,7 +34,7 @@ static void finish(struct component *c, const struct check_sample *s)
     rec->at_us = realtime_now();
     rec->duration_us = s->duration_us;
     (void)snprintf(rec->detail, sizeof(rec->detail), "%s", s->detail);
-    if (s->result == CHECK_FAIL)
+    if (s->result == CHECK_FAIL && !c->message_of_action)
         (void)snprintf(c->message, sizeof(c->message), "%s", s->detail);
     m->metrics->probes[mc][map[s->result]]++;
     metrics_observe(m->metrics, METRICS_PROBE_DURATION, mc, s->duration_us);

@@ -86,7 +86,7 @@ static void publish_component(struct component *c, uint64_t now)
         v.state == REC_HEALTHY || !c->message[0] ? "" : " (", v.state == REC_HEALTHY ? "" : c->message,
         v.state == REC_HEALTHY || !c->message[0] ? "" : ")");
     if (v.state == REC_HEALTHY)
-        c->message[0] = '\0';
+        c->message[0] = '\0', c->message_of_action = false;
     probe_reschedule(c);
     m->metrics_wanted = true;
 }

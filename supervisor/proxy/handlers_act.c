@@ -240,7 +240,7 @@ static void rename_done(
         exchange_reply_message(x, 409, "Conflict. The container name is already in use.");
         return;
     }
-    if (res->status == 204 && registry_add(x->proxy->registry, x->id, x->data) < 0)
+    if (res->status == 204 && registry_rename(x->proxy->registry, x->id, x->data) < 0)
         registry_remove(x->proxy->registry, x->id); /* fails closed: the next list brings it back */
     act_done(x, error, res, body);
 }

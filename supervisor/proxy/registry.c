@@ -14,11 +14,11 @@
 
 struct container {
     char id[REGISTRY_ID_LEN + 1];
-    char name[NAMES_ENGINE_MAX + 1];   /* the engine's, without the slash */
-    char client[NAMES_ENGINE_MAX + 1]; /* the name by which the client knows it */
-    json_t *staged;                    /* array of paths; NULL: none */
-    unsigned idle_execs;               /* created, not started */
-    bool seen, staging_done, binds;
+    char name[NAMES_ENGINE_MAX + 1];         /* the engine's, without the slash */
+    char client[NAMES_ENGINE_MAX + 1];       /* the name by which the client knows it */
+    json_t *staged;                          /* array of paths; NULL: none */
+    unsigned idle_execs;                     /* created, not started */
+    bool seen, renamed, staging_done, binds; /* seen, renamed: since the mark */
 };
 
 struct registry {
@@ -30,6 +30,8 @@ struct registry {
     size_t n_creating;
     char past[PAST_MAX][REGISTRY_ID_LEN + 1]; /* rings */
     char banned[BANNED_MAX][REGISTRY_ID_LEN + 1];
+    uint64_t past_mark[PAST_MAX]; /* how many lists had been asked for when it went */
+    uint64_t marks;
     size_t next_past, next_banned;
     struct registry_exec *execs; /* a ring */
     size_t n_execs, next_exec;
@@ -104,7 +106,7 @@ int registry_add(struct registry *r, const char *id, const char *engine_name)
     c = find_id(r, id);
     if (c) {
         c->seen = true;
-        return strcmp(c->name, engine_name) == 0 ? 0 : container_name(r, c, engine_name);
+        return c->renamed || strcmp(c->name, engine_name) == 0 ? 0 : container_name(r, c, engine_name);
     }
     if (r->n == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 8;
@@ -153,6 +155,16 @@ bool registry_has_binds(const struct registry *r, const char *id)
     return c && c->binds;
 }
 
+int registry_rename(struct registry *r, const char *id, const char *engine_name)
+{
+    struct container *c = find_id(r, id);
+
+    if (!c)
+        return -ENOENT;
+    c->renamed = true;
+    return container_name(r, c, engine_name);
+}
+
 static void forget_execs(struct registry *r, const char *container)
 {
     for (size_t i = 0; i < r->n_execs; i++)
@@ -168,7 +180,8 @@ void registry_remove(struct registry *r, const char *id)
         return;
     gone = *c;
     *c = r->items[--r->n];
-    memcpy(r->past[r->next_past++ % PAST_MAX], gone.id, sizeof(gone.id));
+    memcpy(r->past[r->next_past % PAST_MAX], gone.id, sizeof(gone.id));
+    r->past_mark[r->next_past++ % PAST_MAX] = r->marks;
     forget_execs(r, gone.id);
     for (size_t i = 0; i < json_array_size(gone.staged) && r->unstage; i++)
         r->unstage(r->unstage_ctx, json_string_value(json_array_get(gone.staged, i)));
@@ -184,6 +197,15 @@ bool registry_was_own(const struct registry *r, const char *id)
 {
     for (size_t i = 0; i < PAST_MAX; i++)
         if (strcmp(r->past[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* True for one that went after the list on its way was asked for, which may still name it. */
+static bool went_since_mark(const struct registry *r, const char *id)
+{
+    for (size_t i = 0; i < PAST_MAX; i++)
+        if (r->past_mark[i] == r->marks && strcmp(r->past[i], id) == 0)
             return true;
     return false;
 }
@@ -309,7 +331,7 @@ static int sync_row(struct registry *r, const json_t *row)
     if (!id || !str_is_hex(id, REGISTRY_ID_LEN))
         return -EBADMSG;
     if (!registry_row_is_own(r, json_object_get(row, "Labels"), name) ||
-        is_creating(r, name) < r->n_creating || is_banned(r, id))
+        is_creating(r, name) < r->n_creating || is_banned(r, id) || went_since_mark(r, id))
         return 0;
     known = registry_has(r, id);
     k = registry_add(r, id, name);
@@ -320,8 +342,9 @@ static int sync_row(struct registry *r, const json_t *row)
 
 void registry_mark(struct registry *r)
 {
+    r->marks++;
     for (size_t i = 0; i < r->n; i++)
-        r->items[i].seen = false;
+        r->items[i].seen = r->items[i].renamed = false;
 }
 
 int registry_sync(struct registry *r, const json_t *rows)

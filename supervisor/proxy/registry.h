@@ -22,6 +22,8 @@ DEFINE_CLEANUP(struct registry *, registry_free)
 
 /* Adds or renames. `id` is 64 hex digits, `engine_name` without a slash. -EINVAL, -ENOMEM. */
 int registry_add(struct registry *r, const char *id, const char *engine_name) _must_check_;
+/* The engine has renamed it: a list that is on its way may still tell the old name. -ENOENT, -EINVAL. */
+int registry_rename(struct registry *r, const char *id, const char *engine_name) _must_check_;
 /* Remembers a staging path that goes when the container goes. -ENOENT (no such container), -ENOMEM. */
 int registry_add_staged(struct registry *r, const char *id, const char *path) _must_check_;
 /* True if it has staging paths that were not made, or asked for again, since this process started: the mounts
@@ -55,9 +57,9 @@ const char *registry_find(const struct registry *r, const char *ref);
 
 /* Makes the registry what a list says: rows that carry the tenant's label, the sandbox role and an own name
  * are added, those not in the list are removed. registry_mark() is called when the list is asked for: what is
- * added between the two is newer than the list and stays. Rows under a name that is reserved are left to
- * their create. Returns how many entries changed, or -EBADMSG (not a list of containers; nothing is removed),
- * -ENOMEM. */
+ * added, renamed or removed between the two is newer than the list and stays so. Rows under a name that is
+ * reserved are left to their create. Returns how many entries changed, or -EBADMSG (not a list of containers;
+ * nothing is removed), -ENOMEM. */
 void registry_mark(struct registry *r);
 int registry_sync(struct registry *r, const json_t *rows) _must_check_;
 /* True if one row of a list (or the attributes of an event, with `name`) is an own sandbox: label, role and

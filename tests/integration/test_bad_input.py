@@ -200,6 +200,10 @@ def test_things_in_the_place_of_sockets(daemon):
         f.write("kept")
     d.start().healthy("a")
     wait_reason(d, "b", "not a socket", "proxy")
+    for _ in range(20):  # probes go on and fail, and must not hide why it cannot be started
+        c = d.component("b", "proxy")
+        assert c["state"] != "backoff" or "not a socket" in c["reason"], c
+        time.sleep(0.1)
     assert not d.engine.docker("ps", "-aq", "--filter", "name=openclaw-gw-b")  # no gateway without its proxy
     with open(d.proxy_sock("b")) as f:
         assert f.read() == "kept"

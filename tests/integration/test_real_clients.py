@@ -467,8 +467,9 @@ def test_compose_recreates_with_names_of_its_own(start_proxy, compose, image):
     env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "DOCKER_HOST": "unix://" + p.sock}
 
     def call(*args):
-        subprocess.run(["docker-compose", "-p", "box", "-f", compose.path, *args], env=env, capture_output=True, check=True,
-                       timeout=120, stdin=subprocess.DEVNULL)
+        r = subprocess.run(["docker-compose", "-p", "box", "-f", compose.path, *args], env=env, capture_output=True,
+                           check=False, timeout=120, stdin=subprocess.DEVNULL)
+        assert r.returncode == 0, (args, r.stdout, r.stderr, p.text()[-3000:])
         return p.docker("ps", "--format", "{{.Names}} {{.ID}}").split("\n")
 
     first = call("up", "-d")

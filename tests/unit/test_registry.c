@@ -153,6 +153,42 @@ Test(registry, what_was_created_while_a_list_was_on_its_way_stays)
     json_decref(empty);
 }
 
+Test(registry, what_was_renamed_while_a_list_was_on_its_way_keeps_its_new_name)
+{
+    const char *one = id_of("1", '0');
+    json_t *rows = json_array();
+
+    json_array_append_new(rows, row(one, "/openclaw-sbx-a-old", "a", "sandbox"));
+    cr_assert_geq(registry_add(reg, one, "openclaw-sbx-a-old"), 0);
+    registry_mark(reg);
+    cr_assert_geq(registry_rename(reg, one, "openclaw-sbx-a-new"), 0);
+    cr_expect_eq(registry_sync(reg, rows), 0);
+    cr_expect_null(registry_find_engine_name(reg, "openclaw-sbx-a-old"), "the old name is free for another");
+    cr_expect_not_null(registry_find(reg, "openclaw-sbx-a-new"));
+    registry_mark(reg); /* somebody has renamed it back since */
+    cr_expect_eq(registry_sync(reg, rows), 0);
+    cr_expect_not_null(registry_find(reg, "openclaw-sbx-a-old"));
+    cr_expect_eq(registry_rename(reg, id_of("2", '0'), "openclaw-sbx-a-new"), -ENOENT);
+    json_decref(rows);
+}
+
+Test(registry, what_was_removed_while_a_list_was_on_its_way_stays_away)
+{
+    const char *one = id_of("1", '0');
+    json_t *rows = json_array();
+
+    json_array_append_new(rows, row(one, "/openclaw-sbx-a-x", "a", "sandbox"));
+    cr_assert_geq(registry_add(reg, one, "openclaw-sbx-a-x"), 0);
+    registry_mark(reg);
+    registry_remove(reg, one);
+    cr_expect_eq(registry_sync(reg, rows), 0);
+    cr_expect_null(registry_find_engine_name(reg, "openclaw-sbx-a-x"), "its name is free for another");
+    registry_mark(reg); /* a later list says that it is there after all */
+    cr_expect_eq(registry_sync(reg, rows), 1);
+    cr_expect(registry_has(reg, one));
+    json_decref(rows);
+}
+
 Test(registry, a_create_under_way_is_left_to_itself)
 {
     json_t *rows = json_array();
