@@ -74,7 +74,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBS_jansson := $(shell $(PKG_CONFIG) --libs jansson)
 LIBS_pcre2 := $(shell $(PKG_CONFIG) --libs libpcre2-8)
 LIBS_proxy := $(LIBS_jansson) $(LIBS_pcre2) $(shell $(PKG_CONFIG) --libs libseccomp libcap-ng)
-LIBS_ctl := $(LIBS_jansson) $(LIBS_pcre2) $(shell $(PKG_CONFIG) --libs smartcols libconfig libsystemd libcurl)
+LIBS_ctl := $(LIBS_jansson) $(LIBS_pcre2) $(shell $(PKG_CONFIG) --libs smartcols libconfig libsystemd libcurl yaml-0.1)
 LIBS_daemon := $(LIBS_jansson) $(LIBS_pcre2) $(shell $(PKG_CONFIG) --libs libsystemd libcurl libconfig sqlite3 libcap-ng) -lm
 
 all: build/clawsupd build/clawsup build/clawsup-proxy
@@ -259,7 +259,7 @@ install: all
 		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
 	@for f in $(shell cd contrib/config 2>/dev/null && find . -type f); do \
 		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
-	$(call install_files,contrib/docs/status-schema.json contrib/docs/control-protocol.md,$(PREFIX)/share/doc/clawsup)
+	$(call install_files,contrib/docs/status-schema.json contrib/docs/cli-schema.json contrib/docs/control-protocol.md,$(PREFIX)/share/doc/clawsup)
 	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
 		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf
 

@@ -13,13 +13,13 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status events denials restart redeploy pause resume release reload upgrade check-config explain doctor version help"
+    local verbs="status events denials restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     case $prev in
-    --socket | --config | --body)
+    --socket | --config | --body | --output | --data-root | --env-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
@@ -45,7 +45,7 @@ _clawsup() {
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort) ((i++)) ;;
+        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort | --output | --data-root | --env-file) ((i++)) ;;
         -*) ;;
         *)
             if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else ((words++)); fi
@@ -58,6 +58,7 @@ _clawsup() {
     events) options+=" --follow --lines --tenant" ;;
     pause) options+=" --for" ;;
     explain) options+=" --body --api" ;;
+    import-compose) options+=" --output --force --tenant --data-root --env-file" ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -70,7 +71,7 @@ _clawsup() {
         mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
         ;;
     restart:1) mapfile -t COMPREPLY < <(compgen -W "proxy gateway" -- "$cur") ;;
-    check-config:0) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    check-config:0 | import-compose:*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac
 }
 

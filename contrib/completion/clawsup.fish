@@ -4,7 +4,7 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status events denials restart redeploy pause resume release reload upgrade check-config explain doctor version help
+set -l verbs status events denials restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
 set -l on_tenant status events denials restart redeploy pause resume release explain
 
 complete -c clawsup -f
@@ -28,6 +28,7 @@ complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a reload -d 'Re
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a upgrade -d 'Put the clawsupd on disk in the place of the running one'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a check-config -d 'Check the configuration'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a explain -d 'Would a request be allowed?'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a import-compose -d 'Tenants from Compose files'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a doctor -d 'What this host gives clawsup'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a version -d 'Versions'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a help -d 'Help of a verb'
@@ -45,3 +46,9 @@ complete -c clawsup -n '__fish_seen_subcommand_from pause' -l for -x -a '10m 30m
 complete -c clawsup -n '__fish_seen_subcommand_from check-config' -F
 complete -c clawsup -n '__fish_seen_subcommand_from explain' -l body -r -F -d 'Body of the request'
 complete -c clawsup -n '__fish_seen_subcommand_from explain' -l api -x -d 'API version of the engine'
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -F
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l output -r -F -d 'File or directory to write'
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l force -d 'Replace a file that is there'
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l tenant -x -d 'Name of the tenant'
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l data-root -x -a '(__fish_complete_directories)' -d 'Directory of the tenant'
+complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l env-file -r -F -d 'Variables of the Compose file'

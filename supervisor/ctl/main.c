@@ -11,7 +11,7 @@
 
 static const struct ctl_command *const commands[] = {&verb_status, &verb_events, &verb_denials, &verb_restart,
     &verb_redeploy, &verb_pause, &verb_resume, &verb_release, &verb_reload, &verb_upgrade, &verb_check_config,
-    &verb_explain, &verb_doctor, &verb_version};
+    &verb_explain, &verb_import_compose, &verb_doctor, &verb_version};
 
 static const char *arg_socket, *arg_config;
 static bool arg_json, arg_plain, arg_no_heading, arg_help, arg_version;
@@ -42,7 +42,7 @@ static int help_main(void)
     (void)printf("Usage: clawsup [OPTION...] VERB [ARGUMENT...]\n\n"
                  "Looks after the agents' tenants of this host.\n\nVerbs:\n");
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        (void)printf("  %-13s %s\n", commands[i]->name, commands[i]->summary);
+        (void)printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
     (void)printf("\nOptions:\n");
     print_options(global_options, ARRAY_SIZE(global_options));
     (void)printf(

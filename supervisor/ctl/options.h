@@ -4,7 +4,7 @@
 
 #include "ctl/ctl.h"
 
-#define OPTIONS_ARGS_MAX 8
+#define OPTIONS_ARGS_MAX 256
 
 struct options {
     const struct ctl_option *global, *own;

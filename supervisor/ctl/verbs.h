@@ -10,6 +10,7 @@ extern const struct ctl_command verb_restart, verb_redeploy, verb_pause, verb_re
     verb_reload;
 extern const struct ctl_command verb_check_config;
 extern const struct ctl_command verb_explain;
+extern const struct ctl_command verb_import_compose;
 extern const struct ctl_command verb_doctor;
 extern const struct ctl_command verb_upgrade;
 extern const struct ctl_command verb_version;

@@ -29,7 +29,7 @@ tenant: {
 """
 
 VERBS = ["status", "events", "denials", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
-         "doctor", "version"]
+         "import-compose", "doctor", "version"]
 
 
 def run(*args, input=None, env=None):
