@@ -70,7 +70,17 @@ struct config_gateway {
     bool internal;        /* the tenant's bridge has no way out */
     bool docker_host_tcp; /* DOCKER_HOST=tcp://BRIDGE:2375 instead of the unix socket */
     uint64_t stop_timeout_us;
+    struct config_strv after; /* other components that must be healthy first; the gateway: also its proxy */
     struct config_health health;
+};
+
+/* One more container of a tenant beside proxy and gateway: a cache, a database, a helper. */
+#define CONFIG_COMPONENTS_MAX 6
+#define CONFIG_COMPONENT_NAME_MAX 24
+struct config_component {
+    char *name; /* "memory": unique within the tenant */
+    struct config_gateway
+        container; /* the gateway's words that it shares; container.name: of the container */
 };
 
 struct config_proxy {
@@ -98,6 +108,8 @@ struct config_tenant {
     struct policy
         *policy; /* from proxy.* and limits.sandbox; network_id and cgroup_parent are filled by the daemon */
     struct config_gateway gateway;
+    struct config_component *components;
+    size_t n_components;
     bool sandbox_network; /* sandboxes may ask for the tenant's network; else "none" is the only one */
     struct config_limits limits;
     struct recovery_params recovery; /* per component defaults after merge */
@@ -143,6 +155,14 @@ DEFINE_CLEANUP(struct config *, config_free)
 
 const struct config_tenant *config_find(const struct config *c, const char *slug);
 
+/* The parts of a tenant by number: its proxy, its gateway, its components in the order of the file. */
+enum config_part { CONFIG_PART_PROXY, CONFIG_PART_GATEWAY, CONFIG_PART_FIRST_COMPONENT };
+#define CONFIG_PARTS_MAX (CONFIG_PART_FIRST_COMPONENT + CONFIG_COMPONENTS_MAX)
+/* A bit mask of the parts that must be healthy before this one is started. */
+uint32_t config_part_after(const struct config_tenant *t, unsigned part);
+/* The parts in the order in which they are started. The count of parts; what waits for itself is left out. */
+size_t config_start_order(const struct config_tenant *t, unsigned ret_parts[static CONFIG_PARTS_MAX]);
+
 /* What differs between two loads of one tenant, as a bit mask, so that mark and sweep touches only that. */
 enum config_change {
     CONFIG_CHANGE_IDENTITY = 1 << 0, /* slug, data_root: as good as another tenant */
@@ -152,6 +172,7 @@ enum config_change {
     CONFIG_CHANGE_HEALTH = 1 << 4,   /* probes and their timings */
     CONFIG_CHANGE_LIMITS = 1 << 5,   /* the tenant's limits, not those of a sandbox */
     CONFIG_CHANGE_RECOVERY = 1 << 6,
+    CONFIG_CHANGE_COMPONENTS = 1 << 7, /* one came, went or is another now */
 };
 unsigned config_tenant_changes(const struct config_tenant *a, const struct config_tenant *b);
 /* True when nothing that a running tenant depends on differs (mark and sweep leaves it alone). */

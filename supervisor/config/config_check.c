@@ -128,6 +128,17 @@ const char *config_check_container(const char *v)
                : "a container name: a letter or digit, then letters, digits, '_', '.', '-' (at most 128)";
 }
 
+const char *config_check_component(const char *v)
+{
+    size_t n = strlen(v);
+
+    for (size_t i = 0; i < n; i++)
+        if (!(v[i] >= 'a' && v[i] <= 'z') && (i == 0 || (!(v[i] >= '0' && v[i] <= '9') && v[i] != '-')))
+            return "a name: a letter, then a-z, 0-9 and '-', 24 at most";
+    return n > 0 && n <= CONFIG_COMPONENT_NAME_MAX ? NULL
+                                                   : "a name: a letter, then a-z, 0-9 and '-', 24 at most";
+}
+
 const char *config_check_label(const char *v)
 {
     const char *eq = strchr(v, '=');

@@ -57,43 +57,82 @@ static int listens(const struct pair *p)
     return r;
 }
 
-static int ports(const struct pair *p)
+/* Every container of a tenant with the path of its group. */
+struct container {
+    char path[32];
+    const struct config_gateway *g;
+};
+
+static size_t containers_of(const struct config_tenant *t, struct container ret[static CONFIG_PARTS_MAX])
 {
-    const struct config_gateway *a = &p->a->tenant->gateway, *b = &p->b->tenant->gateway;
+    size_t n = 0;
+
+    ret[n++] = (struct container){.path = "gateway", .g = &t->gateway};
+    for (size_t i = 0; i < t->n_components; i++) {
+        ret[n].g = &t->components[i].container;
+        (void)snprintf(ret[n++].path, sizeof(ret[0].path), "components[%zu]", i);
+    }
+    return n;
+}
+
+static int ports_of(const struct pair *p, const struct container *a, const struct container *b)
+{
     int r = 0;
 
-    for (size_t j = 0; j < b->n_ports && r >= 0; j++)
-        for (size_t i = 0; i < (p->a == p->b ? j : a->n_ports) && r >= 0; i++) {
+    for (size_t j = 0; j < b->g->n_ports && r >= 0; j++)
+        for (size_t i = 0; i < (a->g == b->g ? j : a->g->n_ports) && r >= 0; i++) {
             char pa[64], pb[64], what[64];
 
-            (void)snprintf(pa, sizeof(pa), "gateway.publish[%zu]", i);
-            (void)snprintf(pb, sizeof(pb), "gateway.publish[%zu]", j);
-            (void)snprintf(what, sizeof(what), "host port %u is already published", b->ports[j].host_port);
-            if (a->ports[i].host_port > 0 && a->ports[i].host_port == b->ports[j].host_port &&
-                str_eq(a->ports[i].host_address, b->ports[j].host_address))
+            (void)snprintf(pa, sizeof(pa), "%.31s.publish[%zu]", a->path, i);
+            (void)snprintf(pb, sizeof(pb), "%.31s.publish[%zu]", b->path, j);
+            (void)snprintf(what, sizeof(what), "host port %u is already published", b->g->ports[j].host_port);
+            if (a->g->ports[i].host_port > 0 && a->g->ports[i].host_port == b->g->ports[j].host_port &&
+                str_eq(a->g->ports[i].host_address, b->g->ports[j].host_address))
                 r = clash(p, pb, pa, what, "choose another host port");
         }
     return r;
 }
 
-/* A published port of one against a tcp socket of the other's proxy. */
-static int ports_listens(const struct pair *p, bool swap)
+static int ports(const struct pair *p)
 {
-    const struct config_gateway *g = &(swap ? p->b : p->a)->tenant->gateway;
+    struct container a[CONFIG_PARTS_MAX], b[CONFIG_PARTS_MAX];
+    size_t n = containers_of(p->a->tenant, a), m = containers_of(p->b->tenant, b);
+    int r = 0;
+
+    for (size_t j = 0; j < m && r >= 0; j++)
+        for (size_t i = 0; i < (p->a == p->b ? j + 1 : n) && r >= 0; i++)
+            r = ports_of(p, &a[i], &b[j]);
+    return r;
+}
+
+/* A published port of one against a tcp socket of the other's proxy. */
+static int port_listens(const struct pair *p, bool swap, const struct container *c)
+{
     const struct config_proxy *x = &(swap ? p->a : p->b)->tenant->proxy;
     int r = 0;
 
-    for (size_t i = 0; i < g->n_ports && r >= 0; i++)
+    for (size_t i = 0; i < c->g->n_ports && r >= 0; i++)
         for (size_t j = 0; j < x->n_listen && r >= 0; j++) {
             char port[64], listen[64];
 
-            (void)snprintf(port, sizeof(port), "gateway.publish[%zu]", i);
+            (void)snprintf(port, sizeof(port), "%.31s.publish[%zu]", c->path, i);
             (void)snprintf(listen, sizeof(listen), "proxy.listen[%zu]", j);
-            if (x->listen[j].port > 0 && g->ports[i].host_port == x->listen[j].port &&
-                str_eq(g->ports[i].host_address, x->listen[j].address))
+            if (x->listen[j].port > 0 && c->g->ports[i].host_port == x->listen[j].port &&
+                str_eq(c->g->ports[i].host_address, x->listen[j].address))
                 r = clash(p, swap ? port : listen, swap ? listen : port,
                     "this address and port are already used", "choose another port");
         }
+    return r;
+}
+
+static int ports_listens(const struct pair *p, bool swap)
+{
+    struct container c[CONFIG_PARTS_MAX];
+    size_t n = containers_of((swap ? p->b : p->a)->tenant, c);
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = port_listens(p, swap, &c[i]);
     return r;
 }
 
@@ -128,23 +167,42 @@ static int roots(const struct pair *p)
 
 /* ---------------------------------------------------------------- names */
 
+/* A name or a label, and where it was written. */
+struct handle {
+    char path[48];
+    const char *name, *label;
+};
+
+static size_t handles_of(const struct config_tenant *t, struct handle ret[static CONFIG_PARTS_MAX])
+{
+    struct container c[CONFIG_PARTS_MAX];
+    size_t n = containers_of(t, c);
+
+    for (size_t i = 0; i < n; i++) {
+        ret[i].name = c[i].g->name;
+        ret[i].label = c[i].g->match_label;
+        (void)snprintf(ret[i].path, sizeof(ret[i].path), "%.31s.%s", c[i].path,
+            ret[i].label ? "match_label" : (i == 0 ? "name" : "container"));
+    }
+    ret[n].name = t->proxy.name;
+    ret[n].label = t->proxy.match_label;
+    (void)snprintf(
+        ret[n].path, sizeof(ret[n].path), "proxy.%s", t->proxy.match_label ? "match_label" : "name");
+    return n + 1;
+}
+
 static int containers(const struct pair *p)
 {
-    const struct config_tenant *a = p->a->tenant, *b = p->b->tenant;
-    const struct {
-        const char *a, *path_a, *b, *path_b;
-    } rows[] = {{a->gateway.name, "gateway.name", b->gateway.name, "gateway.name"},
-        {a->proxy.name, "proxy.name", b->proxy.name, "proxy.name"},
-        {a->gateway.name, "gateway.name", b->proxy.name, "proxy.name"},
-        {a->proxy.name, "proxy.name", b->gateway.name, "gateway.name"},
-        {a->gateway.match_label, "gateway.match_label", b->gateway.match_label, "gateway.match_label"},
-        {a->proxy.match_label, "proxy.match_label", b->proxy.match_label, "proxy.match_label"}};
+    struct handle a[CONFIG_PARTS_MAX], b[CONFIG_PARTS_MAX];
+    size_t n = handles_of(p->a->tenant, a), m = handles_of(p->b->tenant, b);
     int r = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(rows) && r >= 0; i++)
-        if (rows[i].a && str_eq(rows[i].a, rows[i].b))
-            r = clash(p, rows[i].path_b, rows[i].path_a, "this container is already used",
-                "each tenant needs containers of its own");
+    for (size_t j = 0; j < m && r >= 0; j++)
+        for (size_t i = 0; i < (p->a == p->b ? j : n) && r >= 0; i++)
+            if ((a[i].name && str_eq(a[i].name, b[j].name)) || (a[i].label && str_eq(a[i].label, b[j].label)))
+                r = clash(p, b[j].path, a[i].path, "this container is already used",
+                    p->a == p->b ? "each component needs one of its own"
+                                 : "each tenant needs containers of its own");
     return r;
 }
 
@@ -214,7 +272,7 @@ static int check_pair(const struct pair *p)
     /* What follows from a slug clashes with it, or has no meaning without: only what was written counts. */
     if (r >= 0 && !twin && (same || valid))
         r = listens(p);
-    if (r >= 0 && !twin && !same && valid)
+    if (r >= 0 && !twin && valid)
         r = containers(p);
     if (r >= 0)
         r = ports(p);

@@ -51,6 +51,19 @@ bool config_equal_publish(const void *a, const void *b)
     return true;
 }
 
+bool config_equal_components(const void *a, const void *b)
+{
+    const struct config_tenant *p = a, *q = b;
+
+    if (p->n_components != q->n_components)
+        return false;
+    for (size_t i = 0; i < p->n_components; i++)
+        if (config_schema_changes(
+                &config_schema_component, &p->components[i], &q->components[i], CONFIG_CHANGE_COMPONENTS))
+            return false;
+    return true;
+}
+
 bool config_equal_mounts(const void *a, const void *b)
 {
     const struct config_gateway *p = a, *q = b;
@@ -127,7 +140,7 @@ static bool key_equal(const struct config_key *k, const void *a, const void *b)
 
 /* Which changes lie between two structs that the schema describes (keys without a class give `change`).
  * Values that live in the policy are skipped: policies are compared as a whole. */
-static unsigned schema_changes(
+unsigned config_schema_changes(
     const struct config_schema *s, const void *a, const void *b, enum config_change change)
 {
     unsigned changes = 0;
@@ -139,7 +152,7 @@ static unsigned schema_changes(
         if (k->base != CONFIG_BASE_GROUP)
             continue; /* the policy as a whole, below */
         if (k->type == CONFIG_KEY_GROUP)
-            changes |= schema_changes(k->group, pa, pb, k->change ? k->change : change);
+            changes |= config_schema_changes(k->group, pa, pb, k->change ? k->change : change);
         else if (!key_equal(k, pa, pb))
             changes |= k->change ? k->change : change;
     }
@@ -156,7 +169,7 @@ static bool equal_policy(const struct policy *a, const struct policy *b)
 
 unsigned config_tenant_changes(const struct config_tenant *a, const struct config_tenant *b)
 {
-    unsigned changes = schema_changes(&config_schema_tenant, a, b, CONFIG_CHANGE_IDENTITY);
+    unsigned changes = config_schema_changes(&config_schema_tenant, a, b, CONFIG_CHANGE_IDENTITY);
 
     if (!equal_policy(a->policy, b->policy) || a->sandbox_network != b->sandbox_network)
         changes |= CONFIG_CHANGE_POLICY;

@@ -27,6 +27,16 @@ int config_tenant_others(struct config_entry *e, const struct config_entries *al
 /* config_validate.c: checks that look at more than one value. `other` findings go to `f`; -ENOMEM. */
 int config_validate_host(const struct config *c, const struct config_locs *locs, struct config_findings *f);
 int config_validate_tenant(const struct config_entry *e, const struct config *c, struct config_findings *f);
+/* config_component.c: what follows from other values, and the checks of a tenant's components. -ENOMEM. */
+int config_components_finish(struct config_tenant *t);
+int config_validate_components(
+    const struct config_entry *e, const struct config *c, struct config_findings *f);
+void config_default_check(struct config_health *h, const struct recovery_params *p);
+/* config_validate.c: what holds for the gateway and for each component; `prefix` is "gateway" or
+ * "components[0]". */
+int config_validate_container(const struct config_entry *e, const struct config *c, struct config_findings *f,
+    const char *prefix, const struct config_gateway *g);
+
 /* config_cross.c: two tenants at a time, `all` sorted by slug. */
 int config_validate_tenants(const struct config_entries *all, struct config_findings *f);
 

@@ -193,6 +193,14 @@ static const struct config_key gateway_health_keys[] = {
 static const struct config_schema gateway_health_schema =
     SCHEMA(gateway_health_keys, "gateway.health", "How the gateway is probed.");
 
+#define AFTER_KEY(of, field)                                                                                 \
+    {                                                                                                        \
+        "after", .type = CONFIG_KEY_STRV, AT(of, field), .check = config_check_component,                    \
+                 .max = CONFIG_PARTS_MAX, .form = "[ \"memory\" ]",                                          \
+                 .help = "Components of the tenant that must be healthy before this one is started or "      \
+                         "restarted.",                                                                       \
+    }
+
 static const struct config_key gateway_keys[] = {
     {"mode", ENUM(gateway_modes), AT(config_gateway, mode), .def = "managed",
         .help =
@@ -233,11 +241,63 @@ static const struct config_key gateway_keys[] = {
         .help = "Give the gateway its proxy as tcp:// on the tenant's bridge instead of a unix socket."},
     {"stop_timeout", DURATION(SEC(1), SEC(600)), AT(config_gateway, stop_timeout_us), .def = "10s",
         .help = "Time between SIGTERM and SIGKILL when it is stopped."},
+    AFTER_KEY(config_gateway, after),
     {"health", GROUP(gateway_health_schema), AT(config_gateway, health), .change = CONFIG_CHANGE_HEALTH,
         .help = "Probing of the gateway."},
 };
 static const struct config_schema gateway_schema =
     SCHEMA(gateway_keys, "gateway", "The OpenClaw gateway container.");
+
+/* ---------------------------------------------------------------- more components */
+
+static const struct config_schema component_mount_schema =
+    SCHEMA(mount_keys, "components.mounts", "One mount of a component's container.");
+static const struct config_schema component_health_schema =
+    SCHEMA(gateway_health_keys, "components.health", "How a component is probed.");
+
+/* The readers of lists of entries take the gateway's struct. */
+#define CONTAINER(field) .offset = offsetof(struct config_component, container.field)
+#define CONTAINER_ITSELF .offset = offsetof(struct config_component, container)
+static const struct config_key component_keys[] = {
+    {"name", STRING, AT(config_component, name), .check = config_check_component, .form = "\"memory\"",
+        .help = "Name of the component within the tenant, required; also its host name on the tenant's "
+                "network."},
+    AFTER_KEY(config_component, container.after),
+    {"mode", ENUM(gateway_modes), CONTAINER(mode), .def = "managed",
+        .help = "managed: made from this configuration. external: made by somebody else, found by container "
+                "or match_label, and only started and restarted."},
+    {"container", STRING, CONTAINER(name), .flags = CONFIG_KEY_PER_TENANT, .check = config_check_container,
+        .def_help = "clawsup-SLUG.NAME", .help = "Container name."},
+    {"match_label", STRING, CONTAINER(match_label), .flags = CONFIG_KEY_PER_TENANT,
+        .check = config_check_label, .form = "\"com.docker.compose.service=redis\"",
+        .help = "Finds an external container by a label instead of its name."},
+    {"image", STRING, CONTAINER(image), .check = config_check_image,
+        .help = "Image; required when managed. It is never pulled."},
+    {"command", .type = CONFIG_KEY_STRV, CONTAINER(command), .def_help = "the image's",
+        .help = "Command and arguments."},
+    {"entrypoint", .type = CONFIG_KEY_STRV, CONTAINER(entrypoint), .def_help = "the image's",
+        .help = "Entry point."},
+    {"env", .type = CONFIG_KEY_STRV, CONTAINER(env), .check = config_check_env, .form = "[ \"KEY=VALUE\" ]",
+        .help = "Environment variables."},
+    {"env_file", STRING, CONTAINER(env_file), .check = config_check_path, .form = "\"/etc/clawsup/env/SLUG\"",
+        .help = "File of KEY=VALUE lines, read at each create; outside data_root."},
+    {"user", STRING, CONTAINER(user), .check = config_check_user, .def_help = "the image's",
+        .help = "User that it runs as."},
+    {"mounts", CUSTOM(config_read_mounts), CONTAINER_ITSELF, .max = 32, .group = &component_mount_schema,
+        .equal = config_equal_mounts,
+        .form = "( { source = \"/HOST/PATH\"; target = \"/PATH\"; read_only = true; } )",
+        .help = "Its mounts; data_root is not mounted by itself."},
+    {"publish", CUSTOM(config_read_publish), CONTAINER_ITSELF, .flags = CONFIG_KEY_PER_TENANT, .max = 32,
+        .equal = config_equal_publish, .form = "[ \"127.0.0.1:16379:6379\" ]",
+        .help = "Published ports, on loopback only: ADDRESS:HOSTPORT:CONTAINERPORT."},
+    {"stop_timeout", DURATION(SEC(1), SEC(600)), CONTAINER(stop_timeout_us), .def = "10s",
+        .help = "Time between SIGTERM and SIGKILL when it is stopped."},
+    {"health", GROUP(component_health_schema), CONTAINER(health), .change = CONFIG_CHANGE_HEALTH,
+        .help = "Probing of the component."},
+};
+const struct config_schema config_schema_component = SCHEMA(component_keys, "components",
+    "One more container of the tenant, on the tenant's network and under its limits, but not the tenant's to "
+    "manage through the proxy.");
 
 /* ---------------------------------------------------------------- limits */
 
@@ -376,6 +436,10 @@ static const struct config_key tenant_keys[] = {
         .help = "The filtering proxy."},
     {"gateway", GROUP(gateway_schema), AT(config_tenant, gateway), .change = CONFIG_CHANGE_GATEWAY,
         .help = "The gateway container."},
+    {"components", CUSTOM(config_read_components), .max = CONFIG_COMPONENTS_MAX,
+        .group = &config_schema_component, .equal = config_equal_components,
+        .form = "( { name = \"memory\"; image = \"redis:7\"; } )", .change = CONFIG_CHANGE_COMPONENTS,
+        .help = "More containers of the tenant, started in the order of their after."},
     {"limits", GROUP(limits_schema), AT(config_tenant, limits), .change = CONFIG_CHANGE_LIMITS,
         .help = "Limits of the tenant and of its sandboxes."},
     {"recovery", GROUP(recovery_schema), AT(config_tenant, recovery), .change = CONFIG_CHANGE_RECOVERY,

@@ -68,6 +68,11 @@ struct config_key {
 
 extern const struct config_schema config_schema_host;
 extern const struct config_schema config_schema_tenant;
+extern const struct config_schema config_schema_component;
+
+/* Which changes lie between two structs that the schema describes (keys without a class give `change`). */
+unsigned config_schema_changes(
+    const struct config_schema *s, const void *a, const void *b, enum config_change change);
 
 /* Writes the table's defaults into `base` (and `tenant`, `tenant->policy` for keys that live there). -ENOMEM.
  */

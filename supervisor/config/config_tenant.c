@@ -7,12 +7,29 @@
 #include "config/config_load.h"
 #include "config/config_value.h"
 
-static void health_reset(struct config_health *h)
+void config_health_free(struct config_health *h)
 {
     free(h->url);
     free(h->unix_socket);
     free(h->json_field);
     free(h->json_value);
+}
+
+void config_gateway_free(struct config_gateway *g)
+{
+    free(g->name);
+    free(g->match_label);
+    free(g->image);
+    config_strv_free(&g->command);
+    config_strv_free(&g->entrypoint);
+    config_strv_free(&g->env);
+    config_strv_free(&g->after);
+    free(g->env_file);
+    free(g->user);
+    free(g->data_target);
+    config_mounts_free(g);
+    config_ports_free(g);
+    config_health_free(&g->health);
 }
 
 struct config_tenant *config_tenant_free(struct config_tenant *t)
@@ -24,19 +41,9 @@ struct config_tenant *config_tenant_free(struct config_tenant *t)
     free(t->proxy.name);
     free(t->proxy.match_label);
     config_listen_free(&t->proxy);
-    health_reset(&t->proxy.health);
-    free(t->gateway.name);
-    free(t->gateway.match_label);
-    free(t->gateway.image);
-    config_strv_free(&t->gateway.command);
-    config_strv_free(&t->gateway.entrypoint);
-    config_strv_free(&t->gateway.env);
-    free(t->gateway.env_file);
-    free(t->gateway.user);
-    free(t->gateway.data_target);
-    config_mounts_free(&t->gateway);
-    config_ports_free(&t->gateway);
-    health_reset(&t->gateway.health);
+    config_health_free(&t->proxy.health);
+    config_gateway_free(&t->gateway);
+    config_components_free(t);
     (void)policy_free(t->policy);
     free(t);
     return NULL;
@@ -136,22 +143,23 @@ static int default_proxy_health(struct config_tenant *t)
     return 0;
 }
 
-static void default_rise_fall(struct config_health *h, const struct recovery_params *p)
+void config_default_check(struct config_health *h, const struct recovery_params *p)
 {
+    if (h->type == _CONFIG_CHECK_TYPE_MAX)
+        h->type = h->url ? CONFIG_CHECK_HTTP : h->address[0] ? CONFIG_CHECK_TCP : CONFIG_CHECK_DOCKER;
     h->fall = h->fall ? h->fall : p->fall;
     h->rise = h->rise ? h->rise : p->rise;
 }
 
 int config_tenant_finish(struct config_tenant *t, const struct config *c)
 {
-    struct config_health *h = &t->gateway.health;
     int r;
 
-    if (h->type == _CONFIG_CHECK_TYPE_MAX)
-        h->type = h->url ? CONFIG_CHECK_HTTP : h->address[0] ? CONFIG_CHECK_TCP : CONFIG_CHECK_DOCKER;
-    default_rise_fall(h, &t->recovery);
-    default_rise_fall(&t->proxy.health, &t->recovery);
+    config_default_check(&t->gateway.health, &t->recovery);
+    config_default_check(&t->proxy.health, &t->recovery);
     r = default_listen(t, c);
+    if (r >= 0)
+        r = config_components_finish(t);
     if (r >= 0)
         r = default_proxy_health(t);
     if (r >= 0 && !t->gateway.match_label)

@@ -138,14 +138,6 @@ static int validate_paths(const struct config_entry *e, const struct config *c, 
             covers_engine(c, roots->items[i]))
             r = indexed(e, f, "proxy.bind_mount_from", i,
                 "reaches clawsup's own directories or the engine's socket; a directory below data_root");
-    for (size_t i = 0; i < t->gateway.n_mounts && r >= 0; i++)
-        if (t->gateway.mounts[i].source && covers_engine(c, t->gateway.mounts[i].source))
-            r = indexed(e, f, "gateway.mounts", i,
-                "would give the gateway the engine's socket, and with it the host; mount something narrower");
-    if (r >= 0 && t->gateway.env_file && t->data_root && str_path_covers(t->data_root, t->gateway.env_file))
-        r = at(e, f, "gateway.env_file",
-            "lies in data_root, where the tenant could make it a link to any file; such as "
-            "\"/etc/clawsup/env/SLUG\"");
     if (r >= 0)
         r = validate_socket_length(e, c, f);
     return r < 0 ? r : validate_listen(e, c, f);
@@ -153,28 +145,85 @@ static int validate_paths(const struct config_entry *e, const struct config *c, 
 
 /* ---------------------------------------------------------------- modes */
 
-static int validate_gateway(const struct config_entry *e, struct config_findings *f)
+/* A finding at PREFIX.KEY. */
+static int below(const struct config_entry *e, struct config_findings *f, const char *prefix, const char *key,
+    const char *text)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s.%s", prefix, key);
+    return at(e, f, path, text);
+}
+
+static bool written(const struct config_entry *e, const char *prefix, const char *key)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s.%s", prefix, key);
+    return config_locs_exact(&e->locs, path) != NULL;
+}
+
+static int validate_mode(const struct config_entry *e, struct config_findings *f, const char *prefix,
+    const struct config_gateway *g)
 {
     static const char *const managed_only[] = {"image", "command", "entrypoint", "env", "env_file", "user",
         "data_target", "mounts", "publish", "internal", "docker_host_tcp"};
-    const struct config_gateway *g = &e->tenant->gateway;
     int r = 0;
 
-    if (g->mode == CONFIG_MANAGED && !g->image && !config_locs_exact(&e->locs, "gateway.image"))
-        r = at(e, f, "gateway.image", "missing; write image = \"...\"; or mode = \"external\";");
+    if (g->mode == CONFIG_MANAGED && !g->image && !written(e, prefix, "image"))
+        r = below(e, f, prefix, "image", "missing; write image = \"...\"; or mode = \"external\";");
     if (r >= 0 && g->mode == CONFIG_MANAGED && g->match_label)
-        r = at(e, f, "gateway.match_label", "finds an external gateway; write mode = \"external\"; with it");
+        r = below(
+            e, f, prefix, "match_label", "finds an external container; write mode = \"external\"; with it");
     if (r >= 0 && g->mode == CONFIG_EXTERNAL && g->match_label && g->name)
-        r = at(e, f, "gateway.match_label", "stands beside name; write one of the two");
-    for (size_t i = 0; i < ARRAY_SIZE(managed_only) && g->mode == CONFIG_EXTERNAL && r >= 0; i++) {
-        char path[64];
-
-        (void)snprintf(path, sizeof(path), "gateway.%s", managed_only[i]);
-        if (config_locs_exact(&e->locs, path))
-            r = at(
-                e, f, path, "has no effect on an external gateway; whoever makes it decides; remove the key");
-    }
+        r = below(e, f, prefix, "match_label", "stands beside the container's name; write one of the two");
+    for (size_t i = 0; i < ARRAY_SIZE(managed_only) && g->mode == CONFIG_EXTERNAL && r >= 0; i++)
+        if (written(e, prefix, managed_only[i]))
+            r = below(e, f, prefix, managed_only[i],
+                "has no effect on an external container; whoever makes it decides; remove the key");
     return r;
+}
+
+static int validate_check(const struct config_entry *e, struct config_findings *f, const char *prefix,
+    const struct config_health *h)
+{
+    int r = 0;
+
+    if (h->type == CONFIG_CHECK_HTTP && !h->url)
+        r = below(e, f, prefix, "health",
+            "has type \"http\" but no url; write url = \"http://127.0.0.1:PORT/healthz\"");
+    if (r >= 0 && h->type == CONFIG_CHECK_TCP && !h->address[0])
+        r = below(e, f, prefix, "health", "has type \"tcp\" but no address; write tcp = \"127.0.0.1:PORT\"");
+    if (r >= 0 && h->url && h->address[0])
+        r = below(e, f, prefix, "health.tcp", "stands beside url; write one of the two");
+    if (r >= 0 && h->type != CONFIG_CHECK_HTTP && h->json_field && written(e, prefix, "health.expect_json"))
+        r = below(e, f, prefix, "health.expect_json",
+            "needs a url to ask; write url = \"http://127.0.0.1:PORT/healthz\"");
+    if (r >= 0 && h->start_deadline_us < h->timeout_us)
+        r = below(e, f, prefix, "health.start_deadline", "is shorter than timeout; make it longer");
+    return r;
+}
+
+int config_validate_container(const struct config_entry *e, const struct config *c, struct config_findings *f,
+    const char *prefix, const struct config_gateway *g)
+{
+    const char *root = e->tenant->data_root;
+    char path[64];
+    int r = 0;
+
+    (void)snprintf(path, sizeof(path), "%s.mounts", prefix);
+    for (size_t i = 0; i < g->n_mounts && r >= 0; i++)
+        if (g->mounts[i].source && covers_engine(c, g->mounts[i].source))
+            r = indexed(e, f, path, i,
+                "would give the container the engine's socket, and with it the host; mount something "
+                "narrower");
+    if (r >= 0 && g->env_file && root && str_path_covers(root, g->env_file))
+        r = below(e, f, prefix, "env_file",
+            "lies in data_root, where the tenant could make it a link to any file; such as "
+            "\"/etc/clawsup/env/SLUG\"");
+    if (r >= 0)
+        r = validate_mode(e, f, prefix, g);
+    return r < 0 ? r : validate_check(e, f, prefix, &g->health);
 }
 
 static int validate_proxy(const struct config_entry *e, struct config_findings *f)
@@ -204,29 +253,6 @@ static int validate_proxy(const struct config_entry *e, struct config_findings *
             r = at(e, f, "gateway.docker_host_tcp",
                 "needs a tcp socket of the proxy; add \"tcp://BRIDGE_ADDRESS:2375\" to proxy.listen");
     }
-    return r;
-}
-
-static int validate_health(const struct config_entry *e, struct config_findings *f)
-{
-    const struct config_health *h = &e->tenant->gateway.health, *p = &e->tenant->proxy.health;
-    int r = 0;
-
-    if (h->type == CONFIG_CHECK_HTTP && !h->url)
-        r = at(e, f, "gateway.health",
-            "has type \"http\" but no url; write url = \"http://127.0.0.1:PORT/healthz\"");
-    if (r >= 0 && h->type == CONFIG_CHECK_TCP && !h->address[0])
-        r = at(e, f, "gateway.health", "has type \"tcp\" but no address; write tcp = \"127.0.0.1:PORT\"");
-    if (r >= 0 && h->url && h->address[0])
-        r = at(e, f, "gateway.health.tcp", "stands beside url; write one of the two");
-    if (r >= 0 && h->type != CONFIG_CHECK_HTTP && h->json_field &&
-        config_locs_exact(&e->locs, "gateway.health.expect_json"))
-        r = at(e, f, "gateway.health.expect_json",
-            "needs a url to ask; write url = \"http://127.0.0.1:PORT/healthz\"");
-    if (r >= 0 && h->start_deadline_us < h->timeout_us)
-        r = at(e, f, "gateway.health.start_deadline", "is shorter than timeout; make it longer");
-    if (r >= 0 && p->start_deadline_us < p->timeout_us)
-        r = at(e, f, "proxy.health.start_deadline", "is shorter than timeout; make it longer");
     return r;
 }
 
@@ -278,16 +304,19 @@ static int lower(const struct config_entry *e, struct config_findings *f, const 
 int config_validate_tenant(const struct config_entry *e, const struct config *c, struct config_findings *f)
 {
     struct policy policy = *e->tenant->policy; /* borrows everything */
+    const struct config_health *p = &e->tenant->proxy.health;
     size_t before = f->n;
     struct err err = {};
     int r = validate_paths(e, c, f);
 
     if (r >= 0)
-        r = validate_gateway(e, f);
+        r = config_validate_container(e, c, f, "gateway", &e->tenant->gateway);
+    if (r >= 0)
+        r = config_validate_components(e, c, f);
     if (r >= 0)
         r = validate_proxy(e, f);
-    if (r >= 0)
-        r = validate_health(e, f);
+    if (r >= 0 && p->start_deadline_us < p->timeout_us)
+        r = at(e, f, "proxy.health.start_deadline", "is shorter than timeout; make it longer");
     if (r >= 0)
         r = validate_limits(e, f);
     if (r >= 0 && recovery_params_validate(&e->tenant->recovery, &err) < 0)

@@ -35,6 +35,8 @@ void config_read_slug(
     struct config_reader *r, const struct config_setting_t *s, const struct config_key *k, void *at);
 void config_read_listen(
     struct config_reader *r, const struct config_setting_t *s, const struct config_key *k, void *at);
+void config_read_components(
+    struct config_reader *r, const struct config_setting_t *s, const struct config_key *k, void *at);
 void config_read_publish(
     struct config_reader *r, const struct config_setting_t *s, const struct config_key *k, void *at);
 void config_read_mounts(
@@ -58,6 +60,7 @@ void config_read_defaults(
 
 bool config_equal_slug(const void *a, const void *b);
 bool config_equal_listen(const void *a, const void *b);
+bool config_equal_components(const void *a, const void *b);
 bool config_equal_publish(const void *a, const void *b);
 bool config_equal_mounts(const void *a, const void *b);
 bool config_equal_expect_json(const void *a, const void *b);
@@ -69,3 +72,7 @@ bool config_equal_string(const void *a, const void *b);
 void config_listen_free(struct config_proxy *p);
 void config_ports_free(struct config_gateway *g);
 void config_mounts_free(struct config_gateway *g);
+void config_health_free(struct config_health *h);
+void config_gateway_free(struct config_gateway *g);
+void config_components_free(struct config_tenant *t);
+const char *config_check_component(const char *v);

@@ -106,17 +106,19 @@ static bool suggest_reload(const struct ctl *c, const char *slug, char *out, siz
     return true;
 }
 
-/* "did you mean ..." from the tenants that the daemon knows; false when there is nothing to say. */
-static bool suggest_tenant(const json_t *request, const json_t *reply, char *out, size_t n)
+/* "did you mean ..." from the names that the daemon knows: "tenants" for what the request has as "tenant", or
+ * "components"; false when there is nothing to say. */
+static bool suggest_name(const json_t *request, const json_t *reply, char *out, size_t n)
 {
-    const json_t *tenants = json_object_get(reply, "tenants");
-    const char *wanted = json_string_value(json_object_get(request, "tenant"));
+    bool component = json_object_get(reply, "components") != NULL;
+    const json_t *known = json_object_get(reply, component ? "components" : "tenants");
+    const char *wanted = json_string_value(json_object_get(request, component ? "component" : "tenant"));
     const char *names[256];
     size_t used = 0, n_names = 0;
     int at;
 
-    for (size_t i = 0; i < json_array_size(tenants) && n_names < ARRAY_SIZE(names); i++) {
-        const char *s = json_string_value(json_array_get(tenants, i));
+    for (size_t i = 0; i < json_array_size(known) && n_names < ARRAY_SIZE(names); i++) {
+        const char *s = json_string_value(json_array_get(known, i));
 
         if (s)
             names[n_names++] = s;
@@ -128,7 +130,7 @@ static bool suggest_tenant(const json_t *request, const json_t *reply, char *out
         (void)snprintf(out, n, "did you mean '%s'?", names[at]);
         return true;
     }
-    used = (size_t)snprintf(out, n, "tenants:");
+    used = (size_t)snprintf(out, n, component ? "components:" : "tenants:");
     for (size_t i = 0; i < MIN(n_names, (size_t)12) && used < n; i++)
         used += (size_t)snprintf(out + used, n - used, " %s", names[i]);
     if (n_names > 12 && used < n)
@@ -151,9 +153,9 @@ int ctl_refused(const struct ctl *c, const json_t *request, const json_t *reply)
 
         print_line(stderr, "  ", s ? s : "");
     }
-    if (str_eq(code, "unknown-tenant") &&
-        (suggest_reload(c, json_string_value(json_object_get(request, "tenant")), text, sizeof(text)) ||
-            suggest_tenant(request, reply, text, sizeof(text))))
+    if ((str_eq(code, "unknown-tenant") &&
+            suggest_reload(c, json_string_value(json_object_get(request, "tenant")), text, sizeof(text))) ||
+        suggest_name(request, reply, text, sizeof(text)))
         hint = text;
     if (hint)
         print_line(stderr, "  ", hint);

@@ -53,17 +53,8 @@ static int run_simple(struct ctl *c, char **args, int n)
 
 static int run_action(struct ctl *c, char **args, int n)
 {
-    static const char *const names[] = {"proxy", "gateway"};
     _cleanup_json_ json_t *request = ctl_request(c->command->name, args[0]);
 
-    if (n > 1 && strcmp(args[1], "proxy") != 0 && strcmp(args[1], "gateway") != 0) {
-        int at = ctl_closest(args[1], names, ARRAY_SIZE(names));
-        char hint[64] = "components: proxy, gateway";
-
-        if (at >= 0)
-            (void)snprintf(hint, sizeof(hint), "did you mean '%s'?", names[at]);
-        return ctl_fail(c, CTL_USAGE, "usage", hint, "no component '%s'", args[1]);
-    }
     if (!request || (n > 1 && json_object_set_new(request, "component", json_string(args[1])) < 0))
         return ctl_fail(c, CTL_FAILED, "internal", NULL, "out of memory");
     return send_request(c, TAKE_PTR(request));
@@ -92,11 +83,12 @@ static const struct ctl_option pause_options[] = {
 
 const struct ctl_command verb_restart = {
     .name = "restart",
-    .args = "TENANT [proxy|gateway]",
+    .args = "TENANT [COMPONENT]",
     .summary = "restart a component now (default: the gateway)",
-    .details = "Waits for its end; Ctrl-C ends the waiting, not the restart. A proxy is replaced on the same "
-               "sockets:\n"
-               "its clients wait and are not refused.",
+    .details =
+        "COMPONENT is proxy, gateway, or one of the tenant's components. Waits for its end; Ctrl-C ends the\n"
+        "waiting, not the restart. A proxy is replaced on the same sockets: its clients wait and are not\n"
+        "refused.",
     .examples = "  clawsup restart acme\n"
                 "  clawsup restart acme proxy\n",
     .min_args = 1,
@@ -106,14 +98,15 @@ const struct ctl_command verb_restart = {
 
 const struct ctl_command verb_redeploy = {
     .name = "redeploy",
-    .args = "TENANT",
+    .args = "TENANT [COMPONENT]",
     .summary = "replace the gateway by a new container from its specification",
-    .details = "The old container is kept until the new one is verified; if that fails, the old one runs "
-               "again. Data,\n"
-               "volumes and the workspace are never removed.",
+    .details =
+        "The old container is kept until the new one is verified; if that fails, the old one runs "
+        "again. Data,\n"
+        "volumes and the workspace are never removed. COMPONENT: another managed one than the gateway.",
     .examples = "  clawsup redeploy acme\n",
     .min_args = 1,
-    .max_args = 1,
+    .max_args = 2,
     .run = run_action,
 };
 

@@ -307,7 +307,8 @@ static int on_watchdog(sd_event_source *s, uint64_t usec, void *userdata)
 
     (void)usec;
     HASH_ITER(hh, m->tenants, t, next)
-    good = good && !is_overdue(&t->proxy, now) && !is_overdue(&t->gateway, now);
+    for (size_t i = 0; i < t->n_all; i++)
+        good = good && !is_overdue(t->all[i], now);
     if (good)
         (void)sd_notify(0, "WATCHDOG=1");
     else
@@ -444,15 +445,31 @@ int manager_start(struct manager *m, struct err *e)
     return r;
 }
 
-static void on_gateway_stopped(struct engine *e, const struct engine_answer *a, void *userdata)
+static void on_container_stopped(struct engine *e, const struct engine_answer *a, void *userdata)
 {
     struct manager *m = userdata;
 
     (void)e;
     if (a->result != ENGINE_OK || a->status >= 400)
-        log_warning("a gateway could not be stopped: %s", a->message);
+        log_warning("a container could not be stopped: %s", a->message);
     if (--m->stops_pending == 0)
         (void)sd_event_exit(m->event, 0);
+}
+
+static void stop_container(struct component *c)
+{
+    struct manager *m = c->tenant->manager;
+    uint64_t timeout = component_stop_timeout(c);
+    _cleanup_free_ char *path = NULL;
+
+    if (!c->container || c->mode != CONFIG_MANAGED || c->facts.state != DOCKER_RUNNING ||
+        asprintf(&path, "/containers/%s/stop?t=%u", c->facts.id, (unsigned)(timeout / USEC_PER_SEC)) < 0)
+        return;
+    c->tenant->op = op_free(c->tenant->op);
+    c->ours_until_us = INT64_MAX;
+    if (engine_request(
+            m->engine, "POST", path, NULL, timeout + 15 * USEC_PER_SEC, on_container_stopped, m, NULL) >= 0)
+        m->stops_pending++;
 }
 
 void manager_stop(struct manager *m)
@@ -464,20 +481,8 @@ void manager_stop(struct manager *m)
         return;
     }
     HASH_ITER(hh, m->tenants, t, next)
-    {
-        uint64_t timeout = t->config->gateway.stop_timeout_us;
-        _cleanup_free_ char *path = NULL;
-
-        if (t->gateway.mode != CONFIG_MANAGED || t->gateway.facts.state != DOCKER_RUNNING ||
-            asprintf(&path, "/containers/%s/stop?t=%u", t->gateway.facts.id,
-                (unsigned)(timeout / USEC_PER_SEC)) < 0)
-            continue;
-        t->op = op_free(t->op);
-        t->gateway.ours_until_us = INT64_MAX;
-        if (engine_request(
-                m->engine, "POST", path, NULL, timeout + 15 * USEC_PER_SEC, on_gateway_stopped, m, NULL) >= 0)
-            m->stops_pending++;
-    }
+    for (size_t i = t->n_all; i-- > 0;) /* those that stand on others first */
+        stop_container(t->all[i]);
     if (m->stops_pending == 0)
         (void)sd_event_exit(m->event, 0);
 }

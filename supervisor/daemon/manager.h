@@ -53,11 +53,14 @@ struct component {
     enum rec_kind kind;
     enum config_mode mode;
     const struct config_health *health; /* borrowed from the tenant's configuration */
+    unsigned part;                      /* enum config_part; also its index in the core and in the metrics */
 
     /* containers only */
-    char container_name[256]; /* how it is found; "" for an embedded proxy */
-    const char *match_label;  /* "key=value" instead of the name; borrowed; NULL */
-    char found_name[256];     /* by label: the name without a redeploy's suffix; "" until it was seen */
+    const struct config_component *extra;   /* neither proxy nor gateway: its configuration; borrowed */
+    const struct config_gateway *container; /* what the configuration says of the container; NULL: a proxy */
+    char container_name[256];               /* how it is found; "" for an embedded proxy */
+    const char *match_label;                /* "key=value" instead of the name; borrowed; NULL */
+    char found_name[256]; /* by label: the name without a redeploy's suffix; "" until it was seen */
     struct docker_facts facts;
     bool facts_known;
     char image[256], address[64]; /* of the last inspect: image reference, IP on the tenant's network */
@@ -66,6 +69,8 @@ struct component {
     int64_t ours_until_us; /* CLOCK_REALTIME: exits up to this moment are the result of our own action */
     bool oom;              /* the engine told of an OOM kill since the last start */
     bool operator_stop;    /* a stop or kill event that is not ours came since the last start */
+    char spec_checked[65]; /* id of the container whose spec was compared with the configuration's */
+    uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
 
     /* probing */
     sd_event_source *probe_timer;
@@ -91,18 +96,18 @@ struct tenant {
     const struct config_tenant *config; /* borrowed from manager->config */
     uint32_t index;                     /* in the recovery core */
     struct component proxy, gateway;
+    struct component *extras;                /* n_all - 2 more; owned */
+    struct component *all[CONFIG_PARTS_MAX]; /* every one of these, in the order in which they start */
+    size_t n_all;
 
     struct proxy_child *child; /* the embedded proxy; NULL when external */
     char network_id[65];       /* of the tenant's bridge; "" until known */
     char cgroup_parent[160];   /* "" without slices */
     bool slice_failed;
 
-    char spec_checked[65]; /* id of the gateway whose spec was compared with the configuration's */
-
     struct op *op;       /* the action in flight; at most one */
     struct op *relaunch; /* of a proxy that died while `op` is under way: the core does not let it wait */
-    sd_event_source *op_start;                 /* defers an action's first step out of the recovery pump */
-    uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
+    sd_event_source *op_start; /* defers an action's first step out of the recovery pump */
     struct engine_call *limits_call;
     struct slice_call *slice_call;
     uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;
@@ -219,6 +224,11 @@ void tenant_rebind(struct tenant *t, const struct config_tenant *c);
  * gateway and sandboxes are stopped (never removed). */
 void tenant_remove(struct tenant *t, bool stop);
 struct component *tenant_component(struct tenant *t, uint32_t index);
+struct component *tenant_component_named(struct tenant *t, const char *name); /* NULL: there is none */
+enum metrics_component component_metrics(const struct component *c);
+/* Its container can be made anew: from the configuration, or from what an adopted gateway was. */
+bool component_can_redeploy(const struct component *c);
+uint64_t component_stop_timeout(const struct component *c);
 struct tenant *manager_find(struct manager *m, const char *slug);
 
 /* ---- probe.c */

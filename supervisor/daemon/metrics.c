@@ -58,6 +58,12 @@ static size_t lower_bound(const struct metrics *m, const char *slug)
     return lo;
 }
 
+void metrics_name_component(struct metrics_tenant *t, size_t i, const char *name)
+{
+    if (i < ARRAY_SIZE(t->components))
+        (void)strncpy(t->components[i].name, name, METRICS_NAME_MAX - 1);
+}
+
 struct metrics_tenant *metrics_tenant(struct metrics *m, const char *slug)
 {
     size_t at = lower_bound(m, slug);
@@ -73,6 +79,8 @@ struct metrics_tenant *metrics_tenant(struct metrics *m, const char *slug)
     if (!t)
         return NULL;
     (void)strncpy(t->slug, slug, sizeof(t->slug) - 1);
+    metrics_name_component(t, METRICS_PROXY, "proxy");
+    metrics_name_component(t, METRICS_GATEWAY, "gateway");
     t->memory_bytes = t->memory_limit_bytes = t->pids = t->pids_limit = t->disk_bytes = t->disk_limit_bytes =
         METRICS_UNKNOWN;
     memmove(grown + at + 1, grown + at, (m->n_tenants - at) * sizeof(struct metrics_tenant *));

@@ -12,7 +12,9 @@
 /* A gauge that was not measured is left out of the text; 0 would be a lie. */
 #define METRICS_UNKNOWN UINT64_MAX
 
-enum metrics_component { METRICS_PROXY, METRICS_GATEWAY, _METRICS_COMPONENT_MAX };
+/* METRICS_EXTRA: a tenant's other components, all together. */
+enum metrics_component { METRICS_PROXY, METRICS_GATEWAY, METRICS_EXTRA, _METRICS_COMPONENT_MAX };
+#define METRICS_NAME_MAX 32
 enum metrics_proxy_reason {
     METRICS_PROXY_EXITED,    /* it died */
     METRICS_PROXY_UNHEALTHY, /* its probes failed */
@@ -44,9 +46,10 @@ struct metrics_observations {
 struct metrics_tenant {
     char slug[SLUG_MAX + 1];
     struct {
+        char name[METRICS_NAME_MAX]; /* "": there is no such component */
         bool up;
         enum rec_state state;
-    } components[_METRICS_COMPONENT_MAX];
+    } components[RECOVERY_COMPONENTS_MAX]; /* proxy, gateway, then others */
     uint64_t actions[_REC_LEVEL_MAX][_REC_DONE_MAX];
     enum rec_level level;
     bool quarantined;
@@ -82,6 +85,8 @@ DEFINE_CLEANUP(struct metrics *, metrics_free)
 /* The tenant of that slug, made if it is new; the pointer stays valid until it is removed. NULL: out of
  * memory. */
 struct metrics_tenant *metrics_tenant(struct metrics *m, const char *slug);
+/* One of the others than proxy and gateway. */
+void metrics_name_component(struct metrics_tenant *t, size_t i, const char *name);
 void metrics_remove_tenant(struct metrics *m, const char *slug);
 
 void metrics_observe(struct metrics *m, enum metrics_histogram h, enum metrics_component c, uint64_t us);

@@ -34,7 +34,7 @@ struct family {
 };
 
 static const char *const component_names[_METRICS_COMPONENT_MAX] = {
-    [METRICS_PROXY] = "proxy", [METRICS_GATEWAY] = "gateway"};
+    [METRICS_PROXY] = "proxy", [METRICS_GATEWAY] = "gateway", [METRICS_EXTRA] = "extra"};
 static const char *const probe_names[_REC_PROBE_MAX] = {
     [REC_PROBE_OK] = "ok", [REC_PROBE_FAIL] = "fail", [REC_PROBE_UNKNOWN] = "unknown"};
 static const char *const done_names[_REC_DONE_MAX] = {
@@ -279,8 +279,8 @@ static void tenant_row(struct writer *w, const struct family *f, const struct me
 static void tenant_up(struct writer *w, const struct family *f, const struct metrics_tenant *t)
 {
     (void)f;
-    for (size_t c = 0; c < _METRICS_COMPONENT_MAX; c++) {
-        const struct label l[] = {{"tenant", t->slug}, {"component", component_names[c]}};
+    for (size_t c = 0; c < ARRAY_SIZE(t->components) && *t->components[c].name; c++) {
+        const struct label l[] = {{"tenant", t->slug}, {"component", t->components[c].name}};
 
         emit(w, l, ARRAY_SIZE(l), t->components[c].up);
     }
@@ -289,12 +289,14 @@ static void tenant_up(struct writer *w, const struct family *f, const struct met
 static void tenant_state(struct writer *w, const struct family *f, const struct metrics_tenant *t)
 {
     (void)f;
-    for (size_t i = 0; i < (size_t)_METRICS_COMPONENT_MAX * _REC_STATE_MAX; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(t->components) * _REC_STATE_MAX; i++) {
         size_t c = i / _REC_STATE_MAX;
         enum rec_state s = (enum rec_state)(i % _REC_STATE_MAX);
         const struct label l[] = {
-            {"tenant", t->slug}, {"component", component_names[c]}, {"state", rec_state_to_string(s)}};
+            {"tenant", t->slug}, {"component", t->components[c].name}, {"state", rec_state_to_string(s)}};
 
+        if (!*t->components[c].name)
+            break;
         emit(w, l, ARRAY_SIZE(l), s == t->components[c].state);
     }
 }

@@ -61,16 +61,17 @@ static void compare_spec(struct component *c, const json_t *inspect)
     struct tenant *t = c->tenant;
     char hash[HASH_HEX_SIZE];
 
-    if (c != &t->gateway || c->mode != CONFIG_MANAGED || c->facts.state != DOCKER_RUNNING || t->op ||
-        strcmp(t->spec_checked, c->facts.id) == 0 ||
-        spec_gateway(t->config, t->network_id, t->cgroup_parent, NULL, hash, NULL) < 0)
+    if (!c->container || c->mode != CONFIG_MANAGED || c->facts.state != DOCKER_RUNNING || t->op ||
+        strcmp(c->spec_checked, c->facts.id) == 0 ||
+        spec_container(t->config, c->extra, t->network_id, t->cgroup_parent, NULL, hash, NULL) < 0)
         return;
-    memcpy(t->spec_checked, c->facts.id, sizeof(t->spec_checked));
+    memcpy(c->spec_checked, c->facts.id, sizeof(c->spec_checked));
     if (strcmp(hash, spec_hash_of(inspect)) != 0)
         manager_note(t, c, LOG_NOTICE, NULL, "config",
-            "runs with another specification than the configuration's; `clawsup redeploy %s` puts that in "
+            "runs with another specification than the configuration's; `clawsup redeploy %s%s%s` puts that "
+            "in "
             "force",
-            t->slug);
+            t->slug, c->extra ? " " : "", c->extra ? c->name : "");
 }
 
 void observe_apply(struct component *c, long status, const json_t *inspect)
@@ -292,20 +293,35 @@ static bool has_labelled_leftover(const struct component *c, const json_t *list)
 }
 
 /* NAME.old or NAME.new belong to a redeploy that did not end. */
-static bool has_leftover(const struct tenant *t, const json_t *list)
+static bool has_leftover(const struct component *c, const json_t *list)
 {
     static const char *const suffixes[] = {".old", ".new"};
-    char name[sizeof(t->gateway.container_name) + 4];
+    char name[sizeof(c->container_name) + 4];
     json_t *row;
     size_t i;
 
-    if (t->gateway.match_label)
-        return has_labelled_leftover(&t->gateway, list);
+    if (c->match_label)
+        return has_labelled_leftover(c, list);
     for (size_t s = 0; s < ARRAY_SIZE(suffixes); s++) {
-        (void)snprintf(name, sizeof(name), "%s%s", t->gateway.container_name, suffixes[s]);
+        (void)snprintf(name, sizeof(name), "%s%s", c->container_name, suffixes[s]);
         json_array_foreach(list, i, row) if (row_has_name(row, name)) return true;
     }
     return false;
+}
+
+static void look_at_component(struct component *c, const json_t *list)
+{
+    if (c->kind != REC_KIND_CONTAINER)
+        return;
+    if (c->match_label)
+        remember_name(c, list);
+    if (component_can_redeploy(c)) {
+        if (!has_leftover(c, list))
+            c->resume_delay_us = c->resume_after_us = 0;
+        else if (!c->tenant->op)
+            op_resume_redeploy(c);
+    }
+    relist_component(c, list);
 }
 
 static void on_list(struct engine *e, const struct engine_answer *a, void *userdata)
@@ -320,15 +336,8 @@ static void on_list(struct engine *e, const struct engine_answer *a, void *userd
         return;
     HASH_ITER(hh, m->tenants, t, next)
     {
-        if (t->proxy.kind == REC_KIND_CONTAINER)
-            relist_component(&t->proxy, a->body);
-        if (t->gateway.match_label)
-            remember_name(&t->gateway, a->body);
-        if (!has_leftover(t, a->body))
-            t->resume_delay_us = t->resume_after_us = 0;
-        else if (!t->op)
-            op_resume_redeploy(t);
-        relist_component(&t->gateway, a->body);
+        for (size_t i = 0; i < t->n_all; i++)
+            look_at_component(t->all[i], a->body);
         if (t->child)
             sweep_staging(t, a->body);
     }
@@ -366,10 +375,8 @@ static struct component *component_of_event(struct manager *m, const struct engi
 
     HASH_ITER(hh, m->tenants, t, next)
     {
-        struct component *both[] = {&t->proxy, &t->gateway};
-
-        for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
-            struct component *c = both[i];
+        for (size_t i = 0; i < t->n_all; i++) {
+            struct component *c = t->all[i];
             if (c->kind != REC_KIND_CONTAINER)
                 continue;
             if (c->facts.id[0] && strcmp(c->facts.id, ev->id) == 0)

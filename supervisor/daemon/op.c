@@ -18,7 +18,7 @@
 
 uint64_t op_stop_deadline(const struct op *op)
 {
-    return op->tenant->config->gateway.stop_timeout_us + 15 * USEC_PER_SEC;
+    return component_stop_timeout(op->component) + 15 * USEC_PER_SEC;
 }
 
 const char *op_cgroup_parent(const struct op *op)
@@ -28,8 +28,7 @@ const char *op_cgroup_parent(const struct op *op)
 
 bool op_touches(const struct op *op, const struct component *c)
 {
-    return op && (op->component == c || op->action.type == REC_ACT_RESTART_ALL ||
-                     op->action.type == REC_ACT_REDEPLOY);
+    return op && (op->component == c || op->action.type == REC_ACT_RESTART_ALL);
 }
 
 const char *op_reference(const struct component *c)
@@ -79,22 +78,28 @@ struct op *op_free(struct op *op)
 void op_finish(struct op *op, enum rec_done result, const char *fmt, ...)
 {
     struct tenant *t = op->tenant;
+    struct component *touched[CONFIG_PARTS_MAX];
+    size_t n_touched = 0;
     char text[MESSAGE_MAX];
     va_list ap;
 
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    if (op->component && op->component->kind == REC_KIND_CONTAINER)
-        op->component->ours_until_us = realtime_now();
+    for (size_t i = 0; i < t->n_all; i++) {
+        if (!op_touches(op, t->all[i]) || t->all[i]->kind != REC_KIND_CONTAINER)
+            continue;
+        touched[n_touched++] = t->all[i];
+        t->all[i]->ours_until_us = realtime_now();
+    }
     if (op->component) {
         op->component->message_of_action = result != REC_DONE_OK;
         if (result != REC_DONE_OK)
             (void)snprintf(op->component->message, sizeof(op->component->message), "%s", text);
     }
     manager_action_done(op, result, text);
-    if (t->gateway.kind == REC_KIND_CONTAINER && t->manager->engine_up)
-        observe_inspect(&t->gateway);
+    for (size_t i = 0; t->manager->engine_up && i < n_touched; i++)
+        observe_inspect(touched[i]);
 }
 
 static void on_answer(struct engine *e, const struct engine_answer *a, void *userdata)
@@ -180,54 +185,63 @@ static void chain(struct op *op)
     }
 }
 
+static void look_aside(struct op *op);
+
 static void on_aside(struct op *op, const struct engine_answer *a)
 {
     struct tenant *t = op->tenant;
+    const struct component *c = t->all[op->at++];
     bool runs = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));
 
-    if (a->status != 200 || !runs || (t->gateway.mode == CONFIG_MANAGED && !spec_is_ours(a->body, t->slug))) {
-        chain(op);
+    if (a->status != 200 || !runs || (c->mode == CONFIG_MANAGED && !spec_is_ours(a->body, t->slug))) {
+        look_aside(op);
         return;
     }
     observe_relist(t->manager);
     op_finish(op, REC_DONE_ENGINE_GONE,
-        "%s.old still runs: an interrupted redeploy is brought to its end first", t->gateway.container_name);
+        "%s.old still runs: an interrupted redeploy is brought to its end first", c->container_name);
 }
 
-/* An interrupted redeploy may have left the old gateway running under its other name. Starting NAME beside it
- * would make two of them on the same data; a redeploy that finds no NAME would do that too. */
-static void first_step(struct op *op)
+/* An interrupted redeploy may have left the old container running under its other name. Starting NAME beside
+ * it would make two of them on the same data; a redeploy that finds no NAME would do that too. */
+static void look_aside(struct op *op)
 {
-    const struct component *g = &op->tenant->gateway;
-    bool starts_gateway = op->action.type == REC_ACT_RESTART_ALL || op->component == g;
+    struct tenant *t = op->tenant;
 
-    if (starts_gateway && g->container_name[0])
-        op_call(op, on_aside, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", g->container_name);
-    else
-        chain(op);
+    for (; op->at < t->n_all; op->at++) {
+        const struct component *c = t->all[op->at];
+
+        if (!op_touches(op, c) || !component_can_redeploy(c) || !c->container_name[0])
+            continue;
+        op_call(op, on_aside, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", c->container_name);
+        return;
+    }
+    op->at = 0;
+    chain(op);
 }
 
-void op_resume_redeploy(struct tenant *t)
+void op_resume_redeploy(struct component *c)
 {
+    struct tenant *t = c->tenant;
     uint64_t now = manager_now(t->manager);
     struct op *op;
 
-    if (t->op || now < t->resume_after_us)
+    if (t->op || now < c->resume_after_us)
         return;
     op = calloc(1, sizeof(*op));
     if (!op)
         return;
-    t->resume_delay_us = MIN(MAX(t->resume_delay_us * 2, RESUME_DELAY_US), RESUME_DELAY_MAX_US);
-    t->resume_after_us = now + t->resume_delay_us;
+    c->resume_delay_us = MIN(MAX(c->resume_delay_us * 2, RESUME_DELAY_US), RESUME_DELAY_MAX_US);
+    c->resume_after_us = now + c->resume_delay_us;
     op->tenant = t;
-    op->component = &t->gateway;
+    op->component = c;
     op->action =
-        (struct rec_action){.type = REC_ACT_REDEPLOY, .component = t->gateway.index, .reason = "interrupted"};
+        (struct rec_action){.type = REC_ACT_REDEPLOY, .component = c->index, .reason = "interrupted"};
     op->started_us = now;
     t->op = op;
-    manager_note(t, op->component, LOG_WARNING, MESSAGE_ACTION_STARTED, "action",
+    manager_note(t, c, LOG_WARNING, MESSAGE_ACTION_STARTED, "action",
         "an interrupted redeploy left %s.old or .new behind; picking it up",
-        t->gateway.match_label ? t->gateway.found_name : t->gateway.container_name);
+        c->match_label ? c->found_name : c->container_name);
     op_wait(op, 0, op_redeploy_resume);
 }
 
@@ -264,5 +278,5 @@ void op_start(struct tenant *t, const struct rec_action *a)
     manager_note(t, op->component, LOG_NOTICE, MESSAGE_ACTION_STARTED, "action", "%s at %s%s%s",
         rec_action_type_to_string(a->type), rec_level_to_string(a->level),
         a->reason && *a->reason ? ": " : "", a->reason ? a->reason : "");
-    op_wait(op, 0, first_step);
+    op_wait(op, 0, look_aside);
 }

@@ -15,8 +15,10 @@ struct op {
     struct engine_call *call;
     void (*next)(struct op *op, const struct engine_answer *a);
     sd_event_source *timer;
-    void (*after)(struct op *op); /* continuation of the timer */
-    bool keep_on_engine_loss;     /* the saga sees every answer itself */
+    void (*after)(struct op *op);            /* continuation of the timer */
+    bool keep_on_engine_loss;                /* the saga sees every answer itself */
+    size_t at;                               /* in the tenant's components, for what goes through them */
+    uint64_t restarted_us[CONFIG_PARTS_MAX]; /* by part: when a restart of all came to it; 0: not yet */
 
     /* op_guard.c */
     char start_id[65];
@@ -46,7 +48,7 @@ void op_start(struct tenant *t, const struct rec_action *a);
 /* Picks up a redeploy that was interrupted by the end of a clawsupd or of the engine: NAME.old or NAME.new
  * exists. Not an action of the core; nothing happens while an action is in flight, or too soon after the last
  * try. */
-void op_resume_redeploy(struct tenant *t);
+void op_resume_redeploy(struct component *c);
 /* Forgets an op without a result: the daemon ends, or the tenant leaves. The intent stays open in the store.
  */
 struct op *op_free(struct op *op);

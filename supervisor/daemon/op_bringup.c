@@ -82,7 +82,7 @@ static void start_created(struct op *op, const char *id)
 
 static void on_tampered(struct op *op, const char *why)
 {
-    if (op->component->mode == CONFIG_MANAGED && op->component == &op->tenant->gateway)
+    if (op->component->mode == CONFIG_MANAGED && op->component->container)
         op_redeploy(op);
     else
         op_finish(op, REC_DONE_REFUSED, "not started: %s", why);
@@ -95,7 +95,7 @@ static void on_created(struct op *op, const struct engine_answer *a)
     if (a->status == 201 && id && str_is_hex(id, 64))
         start_created(op, id);
     else if (a->status == 404)
-        op_finish(op, REC_DONE_REFUSED, "image %s is not on this host: %s", op->tenant->config->gateway.image,
+        op_finish(op, REC_DONE_REFUSED, "image %s is not on this host: %s", op->component->container->image,
             a->message);
     else
         op_finish(op, REC_DONE_REFUSED, "create refused: %s", a->message);
@@ -123,13 +123,14 @@ static void create_container(struct op *op)
     int r = make_data_root(op, &e);
 
     if (r >= 0)
-        r = spec_gateway(t->config, t->network_id, op_cgroup_parent(op), &body, hash, &e);
+        r = spec_container(
+            t->config, op->component->extra, t->network_id, op_cgroup_parent(op), &body, hash, &e);
     if (r < 0) {
         op_finish(op, REC_DONE_REFUSED, "%s", e.msg[0] ? e.msg : strerror(-r));
         return;
     }
-    op_call(
-        op, on_created, "POST", body, OP_TIMEOUT_US, "/containers/create?name=%s", t->gateway.container_name);
+    op_call(op, on_created, "POST", body, OP_TIMEOUT_US, "/containers/create?name=%s",
+        op->component->container_name);
 }
 
 static bool is_state(const json_t *inspect, const char *key)
@@ -166,8 +167,9 @@ static void on_existing(struct op *op, const struct engine_answer *a)
         op_finish(op, REC_DONE_OK, "runs already");
         return;
     }
-    if (op->component->mode == CONFIG_MANAGED && op->component == &t->gateway &&
-        spec_gateway(t->config, t->network_id, op_cgroup_parent(op), NULL, hash, &e) >= 0 &&
+    if (op->component->mode == CONFIG_MANAGED && op->component->container &&
+        spec_container(
+            t->config, op->component->extra, t->network_id, op_cgroup_parent(op), NULL, hash, &e) >= 0 &&
         strcmp(hash, spec_hash_of(a->body)) != 0) {
         op_redeploy(op); /* it is down anyway, and its spec is an old one */
         return;

@@ -77,7 +77,7 @@ static void on_old(struct op *op, const struct engine_answer *a)
         else if (op->component->mode == CONFIG_MANAGED && !spec_is_ours(a->body, op->tenant->slug))
             r = SAGA_FAILED;
         if (r == SAGA_FAILED)
-            remember_problem(op, "the container that has the gateway's name is not clawsup's");
+            remember_problem(op, "the container that has its name is not clawsup's");
     }
     if (r == SAGA_MISSING && op->component->mode == CONFIG_EXTERNAL) {
         remember_problem(op, "the external container is gone and so is its spec");
@@ -194,7 +194,8 @@ static int build_body(struct op *op, struct err *e)
     if (op->component->mode == CONFIG_MANAGED) {
         json_decref(op->body);
         op->body = NULL;
-        r = spec_gateway(t->config, t->network_id, op_cgroup_parent(op), &op->body, hash, e);
+        r = spec_container(
+            t->config, op->component->extra, t->network_id, op_cgroup_parent(op), &op->body, hash, e);
         if (r < 0)
             return r;
     }
@@ -334,7 +335,7 @@ static const char *image_of(const struct op *op)
     const char *image;
 
     if (op->component->mode == CONFIG_MANAGED)
-        return op->tenant->config->gateway.image;
+        return op->component->container->image;
     image = json_string_value(json_object_get(op->body, "Image"));
     return image ? image : "";
 }
@@ -366,7 +367,7 @@ static void rename_to(struct op *op, const char *id, const char *suffix)
 static void stop(struct op *op, const char *id)
 {
     op_call(op, on_done, "POST", NULL, op_stop_deadline(op), "/containers/%s/stop?t=%u", id,
-        (unsigned)(op->tenant->config->gateway.stop_timeout_us / USEC_PER_SEC));
+        (unsigned)(component_stop_timeout(op->component) / USEC_PER_SEC));
 }
 
 static void perform(struct op *op)
@@ -498,7 +499,7 @@ static void on_resume_name(struct op *op, const struct engine_answer *a)
         op->facts.name_running = json_is_true(json_object_get(json_object_get(a->body, "State"), "Running"));
         (void)snprintf(op->name_id, sizeof(op->name_id), "%s", id);
     } else if (op->facts.name_exists) {
-        op_finish(op, REC_DONE_REFUSED, "a container has the gateway's name that is not clawsup's");
+        op_finish(op, REC_DONE_REFUSED, "a container has its name that is not clawsup's");
         return;
     }
     op_call(op, on_resume_old, "GET", NULL, OP_TIMEOUT_US, "/containers/%s.old/json", op->name);
@@ -514,7 +515,6 @@ static void begin(struct op *op)
 
 void op_redeploy_resume(struct op *op)
 {
-    op->component = &op->tenant->gateway;
     begin(op);
     op_call(op, on_resume_name, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json", op->name);
 }
@@ -528,7 +528,6 @@ static void begin_saga(struct op *op)
 
 void op_redeploy(struct op *op)
 {
-    op->component = &op->tenant->gateway;
     if (op->component->mode == CONFIG_MANAGED)
         op_network(op, begin_saga);
     else if (op_reference(op->component))

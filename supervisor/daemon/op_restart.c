@@ -1,5 +1,5 @@
-/* op_restart.c: L1, one component; L2, the proxy and then the gateway, the latter only when the former serves
- * again. */
+/* op_restart.c: L1, one component; L2, all of the tenant's in order, each only when those that it waits for
+ * serve again. */
 #include "daemon/op.h"
 
 #include <string.h>
@@ -12,17 +12,25 @@
 
 /* ---------------------------------------------------------------- a container */
 
+static void on_one_restarted(struct op *op);
+
 static void on_restarted(struct op *op, const struct engine_answer *a)
 {
-    if (a->status == 204 || a->status == 304)
-        op_finish(op, REC_DONE_OK, "restarted");
-    else if (!op_port_taken(op, a))
+    bool ok = a->status == 204 || a->status == 304;
+
+    if (!ok && op_port_taken(op, a))
+        return;
+    if (!ok)
         op_finish(op, REC_DONE_FAILED, "restart failed: %s", a->message);
+    else if (op->action.type == REC_ACT_RESTART_ALL)
+        on_one_restarted(op);
+    else
+        op_finish(op, REC_DONE_OK, "restarted");
 }
 
 static void on_tampered(struct op *op, const char *why)
 {
-    if (op->component->mode == CONFIG_MANAGED && op->component == &op->tenant->gateway)
+    if (op->component->mode == CONFIG_MANAGED && op->component->container)
         op_redeploy(op);
     else
         op_finish(op, REC_DONE_FAILED, "not started again: %s", why);
@@ -38,7 +46,7 @@ static void on_stopped(struct op *op, const struct engine_answer *a)
 
 static void restart_now(struct op *op)
 {
-    unsigned t = (unsigned)(op->tenant->config->gateway.stop_timeout_us / USEC_PER_SEC);
+    unsigned t = (unsigned)(component_stop_timeout(op->component) / USEC_PER_SEC);
 
     if (op->guarded) {
         op_call(
@@ -65,7 +73,7 @@ static void on_inspected(struct op *op, const struct engine_answer *a)
         return;
     }
     if (a->status != 200 || !id || !str_is_hex(id, 64)) {
-        /* Not even tried; at L2 the proxy has been restarted already. */
+        /* Not even tried; at L2 others have been restarted already. */
         op_finish(op, op->action.type == REC_ACT_RESTART ? REC_DONE_REFUSED : REC_DONE_FAILED, "inspect: %s",
             op_inspect_problem(a));
         return;
@@ -121,60 +129,93 @@ void op_restart(struct op *op)
 
 /* ---------------------------------------------------------------- all of a tenant */
 
-static void wait_until_it_serves(struct op *op)
-{
-    struct component *p = &op->tenant->proxy;
-    struct manager *m = op->tenant->manager;
-    const struct probe_record *last = p->n_history ? &p->history[(p->n_history - 1) % PROBE_HISTORY] : NULL;
-    bool fresh = p->probe_started_us >= op->verify_until_us - p->health->start_deadline_us && !p->probe;
+static void restart_next(struct op *op);
 
-    if (fresh && last && last->result == CHECK_OK) {
-        restart_container(op, &op->tenant->gateway);
-        return;
-    }
-    if (manager_now(m) > op->verify_until_us) {
-        op_finish(op, REC_DONE_FAILED, "the proxy does not serve: %s", last ? last->detail : "no probe yet");
-        return;
-    }
-    if (!p->probe)
-        probe_arm(p, 0);
-    op_wait(op, SERVES_POLL_US, wait_until_it_serves);
+/* A probe that began after the restart says that it serves. */
+static bool serves_again(const struct component *c, uint64_t since_us)
+{
+    const struct probe_record *last = c->n_history ? &c->history[(c->n_history - 1) % PROBE_HISTORY] : NULL;
+
+    return c->probe_started_us >= since_us && !c->probe && !c->probe_call && last && last->result == CHECK_OK;
 }
 
-static void begin_wait(struct op *op)
+/* The first of those that `c` waits for and that does not serve yet, or NULL. `skip`: one of them was passed
+ * over, so that this one must be, too. */
+static struct component *waits_for(const struct op *op, const struct component *c, bool *skip)
 {
-    struct component *p = &op->tenant->proxy;
+    struct tenant *t = op->tenant;
+    uint32_t after = config_part_after(t->config, c->part);
 
-    op->verify_until_us = manager_now(op->tenant->manager) + p->health->start_deadline_us;
-    wait_until_it_serves(op);
+    *skip = false;
+    for (size_t i = 0; i < t->n_all; i++) {
+        struct component *d = t->all[i];
+
+        if (!(after & (UINT32_C(1) << d->part)))
+            continue;
+        *skip = *skip || op->restarted_us[d->part] == 0;
+        if (!*skip && !serves_again(d, op->restarted_us[d->part]))
+            return d;
+    }
+    return NULL;
 }
 
-static void on_sidecar_restarted(struct op *op, const struct engine_answer *a)
+static void wait_for_component(struct op *op, struct component *d)
 {
-    if (a->status == 204)
-        begin_wait(op);
-    else
-        op_finish(op, REC_DONE_FAILED, "restart of the proxy failed: %s", a->message);
+    uint64_t now = manager_now(op->tenant->manager);
+    const struct probe_record *last = d->n_history ? &d->history[(d->n_history - 1) % PROBE_HISTORY] : NULL;
+
+    if (now > op->restarted_us[d->part] + d->health->start_deadline_us) {
+        op->component = d;
+        op_finish(
+            op, REC_DONE_FAILED, "the %s does not serve: %s", d->name, last ? last->detail : "no probe yet");
+        return;
+    }
+    if (!d->probe && !d->probe_call && d->probe_started_us < op->restarted_us[d->part])
+        probe_arm(d, 0);
+    op_wait(op, SERVES_POLL_US, restart_next);
+}
+
+static void on_one_restarted(struct op *op)
+{
+    op->restarted_us[op->component->part] = manager_now(op->tenant->manager);
+    op->at++;
+    restart_next(op);
+}
+
+static void restart_next(struct op *op)
+{
+    struct tenant *t = op->tenant;
+    struct component *c, *d;
+    struct err e = {0};
+    bool skip;
+
+    if (op->at == t->n_all) {
+        op->component = tenant_component(t, op->action.component);
+        op_finish(op, REC_DONE_OK, "restarted in order");
+        return;
+    }
+    c = t->all[op->at];
+    d = waits_for(op, c, &skip);
+    /* What is not there cannot be restarted; its bring-up is another action's work. */
+    if (skip || (c->kind == REC_KIND_CONTAINER && c->facts_known && c->facts.state == DOCKER_MISSING)) {
+        op->at++;
+        restart_next(op);
+    } else if (d) {
+        wait_for_component(op, d);
+    } else if (c->kind == REC_KIND_CONTAINER) {
+        restart_container(op, c);
+    } else {
+        op->component = c;
+        count_relaunch(op);
+        if (proxy_child_launch(t->child, false, &e) < 0)
+            op_finish(op, REC_DONE_FAILED, "the proxy cannot be launched: %s", e.msg);
+        else
+            on_one_restarted(op);
+    }
 }
 
 void op_restart_all(struct op *op)
 {
-    struct component *p = &op->tenant->proxy;
-    struct err e = {0};
-
-    if (p->kind == REC_KIND_CONTAINER) {
-        const char *ref = p->facts_known && p->facts.id[0] ? p->facts.id : op_reference(p);
-
-        if (ref)
-            op_call(op, on_sidecar_restarted, "POST", NULL, op_stop_deadline(op),
-                "/containers/%s/restart?t=10", ref);
-        else
-            op_finish(op, REC_DONE_FAILED, "there is no container with the label %s", p->match_label);
-        return;
-    }
-    count_relaunch(op);
-    if (proxy_child_launch(op->tenant->child, false, &e) < 0)
-        op_finish(op, REC_DONE_FAILED, "the proxy cannot be launched: %s", e.msg);
-    else
-        begin_wait(op);
+    op->at = 0;
+    restart_next(op);
 }

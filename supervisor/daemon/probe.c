@@ -8,8 +8,6 @@
 
 #include "base/str.h"
 
-#define PROBE_HOST_GATEWAY "http://gateway" /* stands for the container's address on the tenant's network */
-
 static void arm_next(struct component *c)
 {
     uint64_t interval = recovery_probe_interval(c->tenant->manager->recovery, c->tenant->index, c->index);
@@ -23,7 +21,7 @@ static void finish(struct component *c, const struct check_sample *s)
     struct manager *m = c->tenant->manager;
     static const enum rec_probe map[] = {
         [CHECK_OK] = REC_PROBE_OK, [CHECK_FAIL] = REC_PROBE_FAIL, [CHECK_UNKNOWN] = REC_PROBE_UNKNOWN};
-    enum metrics_component mc = c == &c->tenant->proxy ? METRICS_PROXY : METRICS_GATEWAY;
+    enum metrics_component mc = component_metrics(c);
     struct probe_record *rec = &c->history[c->n_history++ % PROBE_HISTORY];
     struct rec_event ev = {.type = REC_EV_PROBE,
         .tenant = c->tenant->index,
@@ -94,6 +92,19 @@ static void unknown(struct component *c, const char *detail)
     finish(c, &s);
 }
 
+/* A HEALTHCHECK that has not ended once says nothing yet. One whose interval is so long that half of
+ * start_deadline passes without a word is not waited for: that it runs must do. */
+static enum check_result docker_result(const struct component *c)
+{
+    int64_t age = realtime_now() - c->facts.started_at_us;
+
+    if (c->facts.state != DOCKER_RUNNING || c->facts.health == DOCKER_HEALTH_UNHEALTHY)
+        return CHECK_FAIL;
+    return c->facts.health == DOCKER_HEALTH_STARTING && age < (int64_t)c->health->start_deadline_us / 2
+               ? CHECK_UNKNOWN
+               : CHECK_OK;
+}
+
 static void on_docker_inspect(struct engine *e, const struct engine_answer *a, void *userdata)
 {
     struct component *c = userdata;
@@ -106,9 +117,7 @@ static void on_docker_inspect(struct engine *e, const struct engine_answer *a, v
         (void)snprintf(s.detail, sizeof(s.detail), "engine: %.120s", a->message);
     } else {
         observe_apply(c, a->status, a->body);
-        s.result = c->facts.state == DOCKER_RUNNING && c->facts.health != DOCKER_HEALTH_UNHEALTHY
-                       ? CHECK_OK
-                       : CHECK_FAIL;
+        s.result = docker_result(c);
         (void)snprintf(s.detail, sizeof(s.detail), "%s%s%s", docker_state_to_string(c->facts.state),
             c->facts.health == DOCKER_HEALTH_NONE ? "" : ", health ",
             c->facts.health == DOCKER_HEALTH_NONE ? "" : docker_health_to_string(c->facts.health));
@@ -127,6 +136,17 @@ static int start_docker(struct component *c)
         on_docker_inspect, c, &c->probe_call);
 }
 
+/* "http://NAME", the component's own name, stands for its container's address on the tenant's network. The
+ * length of that, or 0. */
+static size_t own_host(const struct component *c, const char *url)
+{
+    size_t n = strlen("http://"), k = strlen(c->name);
+
+    return str_startswith(url, "http://") && strncmp(url + n, c->name, k) == 0 && strchr(":/", url[n + k])
+               ? n + k
+               : 0;
+}
+
 static int start_http(struct component *c)
 {
     struct manager *m = c->tenant->manager;
@@ -137,9 +157,9 @@ static int start_http(struct component *c)
         .json_field = h->json_field,
         .json_value = h->json_value,
         .timeout_us = manager_stretch(m, h->timeout_us)};
-    size_t n = strlen(PROBE_HOST_GATEWAY);
+    size_t n = own_host(c, h->url);
 
-    if (str_startswith(h->url, PROBE_HOST_GATEWAY) && strchr(":/", h->url[n])) {
+    if (n > 0) {
         if (!c->address[0])
             return -ENETUNREACH;
         if (asprintf(&url, "http://%s%s", c->address, h->url + n) < 0)

@@ -71,12 +71,11 @@ static void publish_component(struct component *c, uint64_t now)
     c->state_since_us = realtime_now();
     mt = metrics_tenant(m->metrics, c->tenant->slug);
     if (mt) {
-        enum metrics_component mc = c == &c->tenant->proxy ? METRICS_PROXY : METRICS_GATEWAY;
-
-        mt->components[mc].state = v.state;
-        mt->components[mc].up = v.state == REC_HEALTHY || v.state == REC_SUSPECT || v.state == REC_VERIFYING;
+        mt->components[c->part].state = v.state;
+        mt->components[c->part].up =
+            v.state == REC_HEALTHY || v.state == REC_SUSPECT || v.state == REC_VERIFYING;
         if (v.state == REC_HEALTHY && c->acted_us) {
-            metrics_observe(m->metrics, METRICS_RECOVERY, mc, now - c->acted_us);
+            metrics_observe(m->metrics, METRICS_RECOVERY, component_metrics(c), now - c->acted_us);
             c->acted_us = 0;
         }
     }
@@ -98,8 +97,8 @@ static void publish_tenant(struct tenant *t, uint64_t now)
     struct err e = {0};
     int64_t real = realtime_now();
 
-    publish_component(&t->proxy, now);
-    publish_component(&t->gateway, now);
+    for (size_t i = 0; i < t->n_all; i++)
+        publish_component(t->all[i], now);
     recovery_tenant_view(m->recovery, t->index, now, &v);
     if (v.level != t->level)
         manager_note(t, NULL, v.level > t->level ? LOG_WARNING : LOG_NOTICE, MESSAGE_TENANT_LEVEL, "level",
@@ -186,8 +185,8 @@ static void perform(struct manager *m, const struct rec_action *a)
         if (c && !c->acted_us) {
             c->acted_us = manager_now(m);
             if (c->failing_since_us)
-                metrics_observe(m->metrics, METRICS_DETECTION,
-                    c == &t->proxy ? METRICS_PROXY : METRICS_GATEWAY, c->acted_us - c->failing_since_us);
+                metrics_observe(
+                    m->metrics, METRICS_DETECTION, component_metrics(c), c->acted_us - c->failing_since_us);
         }
         publish_tenant(t, manager_now(m)); /* it may have waited in a queue for another tenant's event */
         op_start(t, a);

@@ -100,17 +100,19 @@ static int add_env_file(json_t *env, const char *path, struct err *e)
     return 0;
 }
 
-static int build_env(const struct config_tenant *t, json_t **ret, struct err *e)
+static int build_env(
+    const struct config_tenant *t, const struct config_gateway *g, json_t **ret, struct err *e)
 {
-    _cleanup_json_ json_t *env = strv_to_json(&t->gateway.env);
+    _cleanup_json_ json_t *env = strv_to_json(&g->env);
     _cleanup_free_ char *host = NULL;
-    const struct config_listen *l = first_listen(t, !t->gateway.docker_host_tcp);
+    /* The proxy is the gateway's alone. */
+    const struct config_listen *l = g == &t->gateway ? first_listen(t, !t->gateway.docker_host_tcp) : NULL;
     int r = 0;
 
     if (!env)
         return -ENOMEM;
-    if (t->gateway.env_file)
-        r = add_env_file(env, t->gateway.env_file, e);
+    if (g->env_file)
+        r = add_env_file(env, g->env_file, e);
     if (r < 0)
         return r;
     if (l && (t->gateway.docker_host_tcp ? asprintf(&host, "DOCKER_HOST=tcp://%s:%u", l->address, l->port)
@@ -131,35 +133,36 @@ static int add_bind(json_t *mounts, const char *source, const char *target, bool
     return m && json_array_append_new(mounts, m) >= 0 ? 0 : -ENOMEM;
 }
 
-static int build_mounts(const struct config_tenant *t, json_t **ret)
+static int build_mounts(const struct config_tenant *t, const struct config_gateway *g, json_t **ret)
 {
     _cleanup_json_ json_t *mounts = json_array();
-    const struct config_listen *l = t->proxy.mode == CONFIG_MANAGED ? first_listen(t, true) : NULL;
-    int r;
+    bool gateway = g == &t->gateway;
+    const struct config_listen *l = gateway && t->proxy.mode == CONFIG_MANAGED ? first_listen(t, true) : NULL;
+    int r = 0;
 
     if (!mounts)
         return -ENOMEM;
-    r = add_bind(mounts, t->data_root, t->gateway.data_target ? t->gateway.data_target : t->data_root, false);
+    if (gateway)
+        r = add_bind(mounts, t->data_root, g->data_target ? g->data_target : t->data_root, false);
     if (r >= 0 && l) {
         /* The directory, not the socket: a socket that is made anew would otherwise stay invisible. */
         _cleanup_free_ char *dir = strndup(l->path, (size_t)(strrchr(l->path, '/') - l->path));
         r = dir ? add_bind(mounts, dir, SOCKET_TARGET, true) : -ENOMEM;
     }
-    for (size_t i = 0; r >= 0 && i < t->gateway.n_mounts; i++)
-        r = add_bind(
-            mounts, t->gateway.mounts[i].source, t->gateway.mounts[i].target, t->gateway.mounts[i].read_only);
+    for (size_t i = 0; r >= 0 && i < g->n_mounts; i++)
+        r = add_bind(mounts, g->mounts[i].source, g->mounts[i].target, g->mounts[i].read_only);
     if (r >= 0)
         *ret = TAKE_PTR(mounts);
     return r;
 }
 
-static int build_ports(const struct config_tenant *t, json_t *body, json_t *host)
+static int build_ports(const struct config_gateway *g, json_t *body, json_t *host)
 {
     json_t *exposed = json_object(), *bindings = json_object();
     int r = exposed && bindings ? 0 : -ENOMEM;
 
-    for (size_t i = 0; r >= 0 && i < t->gateway.n_ports; i++) {
-        const struct config_port *p = &t->gateway.ports[i];
+    for (size_t i = 0; r >= 0 && i < g->n_ports; i++) {
+        const struct config_port *p = &g->ports[i];
         char key[16], port[8];
         json_t *list;
 
@@ -197,10 +200,11 @@ static int add_limits(const struct config_limits *l, json_t *host)
     return 0;
 }
 
-static int build_host(const struct config_tenant *t, const char *cgroup_parent, json_t *body)
+static int build_host(
+    const struct config_tenant *t, const struct config_gateway *g, const char *cgroup_parent, json_t *body)
 {
     json_t *mounts = NULL, *host;
-    int r = build_mounts(t, &mounts);
+    int r = build_mounts(t, g, &mounts);
 
     if (r < 0)
         return r;
@@ -211,7 +215,7 @@ static int build_host(const struct config_tenant *t, const char *cgroup_parent, 
         "SecurityOpt", "no-new-privileges", "Init", 1);
     if (!host)
         return -ENOMEM;
-    r = build_ports(t, body, host);
+    r = build_ports(g, body, host);
     if (r >= 0 && *cgroup_parent && json_object_set_new(host, "CgroupParent", json_string(cgroup_parent)) < 0)
         r = -ENOMEM;
     return json_object_set_new(body, "HostConfig", host) < 0 ? -ENOMEM : r;
@@ -229,39 +233,63 @@ static int hash_of(const json_t *body, const struct config_limits *l, char ret_h
     return 0;
 }
 
-int spec_gateway(const struct config_tenant *t, const char *network_id, const char *cgroup_parent,
-    json_t **ret, char ret_hash[static HASH_HEX_SIZE], struct err *e)
+static int add_process(const struct config_gateway *g, json_t *body)
 {
-    _cleanup_json_ json_t *body = json_object();
+    if ((g->command.n && json_object_set_new(body, "Cmd", strv_to_json(&g->command)) < 0) ||
+        (g->entrypoint.n && json_object_set_new(body, "Entrypoint", strv_to_json(&g->entrypoint)) < 0) ||
+        (g->user && json_object_set_new(body, "User", json_string(g->user)) < 0))
+        return -ENOMEM;
+    return 0;
+}
+
+/* What is no part of the fingerprint: the network, whose id may change, and who it is. */
+static int add_place(const struct config_tenant *t, const struct config_component *extra,
+    const char *network_id, const char *hash, json_t *body)
+{
     char network[64];
+    json_t *endpoint = json_pack("{s:s}", "NetworkID", network_id), *labels;
+
+    spec_network_name(network, sizeof(network), t->slug);
+    labels = json_pack("{s:s, s:s, s:s}", SPEC_LABEL_TENANT, t->slug, SPEC_LABEL_ROLE,
+        extra ? SPEC_ROLE_COMPONENT : SPEC_ROLE_GATEWAY, SPEC_LABEL_HASH, hash);
+    if (json_object_set_new(body, "Labels", labels) < 0 ||
+        (extra && (json_object_set_new(labels, SPEC_LABEL_COMPONENT, json_string(extra->name)) < 0 ||
+                      json_object_set_new(endpoint, "Aliases", json_pack("[s]", extra->name)) < 0)) ||
+        json_object_set_new(json_object_get(body, "HostConfig"), "NetworkMode", json_string(network)) < 0) {
+        json_decref(endpoint);
+        return -ENOMEM;
+    }
+    return json_object_set_new(
+               body, "NetworkingConfig", json_pack("{s:{s:o}}", "EndpointsConfig", network, endpoint)) < 0
+               ? -ENOMEM
+               : 0;
+}
+
+int spec_container(const struct config_tenant *t, const struct config_component *extra,
+    const char *network_id, const char *cgroup_parent, json_t **ret, char ret_hash[static HASH_HEX_SIZE],
+    struct err *e)
+{
+    const struct config_gateway *g = extra ? &extra->container : &t->gateway;
+    _cleanup_json_ json_t *body = json_object();
     json_t *env = NULL;
-    int r = body ? build_env(t, &env, e) : -ENOMEM;
+    int r = body ? build_env(t, g, &env, e) : -ENOMEM;
 
     if (r < 0)
         return r;
-    if (json_object_set_new(body, "Image", json_string(t->gateway.image)) < 0 ||
+    if (json_object_set_new(body, "Image", json_string(g->image)) < 0 ||
         json_object_set_new(body, "Env", env) < 0)
         return -ENOMEM;
-    if ((t->gateway.command.n && json_object_set_new(body, "Cmd", strv_to_json(&t->gateway.command)) < 0) ||
-        (t->gateway.entrypoint.n &&
-            json_object_set_new(body, "Entrypoint", strv_to_json(&t->gateway.entrypoint)) < 0) ||
-        (t->gateway.user && json_object_set_new(body, "User", json_string(t->gateway.user)) < 0))
-        return -ENOMEM;
-    r = build_host(t, cgroup_parent, body);
+    r = add_process(g, body);
+    if (r >= 0)
+        r = build_host(t, g, cgroup_parent, body);
     if (r >= 0)
         r = hash_of(body, &t->limits, ret_hash);
     if (r >= 0 && ret)
         r = add_limits(&t->limits, json_object_get(body, "HostConfig"));
+    if (r >= 0 && ret)
+        r = add_place(t, extra, network_id, ret_hash, body);
     if (r < 0 || !ret)
         return r;
-    spec_network_name(network, sizeof(network), t->slug);
-    if (json_object_set_new(json_object_get(body, "HostConfig"), "NetworkMode", json_string(network)) < 0 ||
-        json_object_set_new(body, "NetworkingConfig",
-            json_pack("{s:{s:{s:s}}}", "EndpointsConfig", network, "NetworkID", network_id)) < 0 ||
-        json_object_set_new(body, "Labels",
-            json_pack("{s:s, s:s, s:s}", SPEC_LABEL_TENANT, t->slug, SPEC_LABEL_ROLE, "gateway",
-                SPEC_LABEL_HASH, ret_hash)) < 0)
-        return -ENOMEM;
     *ret = TAKE_PTR(body);
     return 0;
 }

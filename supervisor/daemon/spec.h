@@ -13,6 +13,9 @@
 #define SPEC_LABEL_ROLE "clawsup.role"
 #define SPEC_LABEL_SAGA "clawsup.saga" /* on what a redeploy has made */
 #define SPEC_LABEL_HASH "clawsup.spec"
+#define SPEC_LABEL_COMPONENT "clawsup.component" /* on those with the role "component" */
+#define SPEC_ROLE_GATEWAY "gateway"
+#define SPEC_ROLE_COMPONENT "component"
 
 /* "clawsup-net-SLUG"; `n` >= 64 is always enough. */
 void spec_network_name(char *out, size_t n, const char *slug);
@@ -21,12 +24,13 @@ void spec_network_name(char *out, size_t n, const char *slug);
  * address when there is one, so that the address is the bridge's own. New reference in *ret; -ENOMEM. */
 int spec_network(const struct config_tenant *t, json_t **ret);
 
-/* POST /containers/create for a managed gateway. `network_id` is the tenant's bridge; `cgroup_parent` may be
- * "". The body carries its own fingerprint as label clawsup.spec (without the network's id, which may
- * change). `ret_hash` may be asked for alone (ret NULL). -errno of env_file, -EINVAL for a malformed line in
- * it; -ENOMEM. */
-int spec_gateway(const struct config_tenant *t, const char *network_id, const char *cgroup_parent,
-    json_t **ret, char ret_hash[static HASH_HEX_SIZE], struct err *e);
+/* POST /containers/create for a managed gateway, or for the tenant's component `extra`. `network_id` is the
+ * tenant's bridge; `cgroup_parent` may be "". The body carries its own fingerprint as label clawsup.spec
+ * (without the network's id, which may change). `ret_hash` may be asked for alone (ret NULL). -errno of
+ * env_file, -EINVAL for a malformed line in it; -ENOMEM. */
+int spec_container(const struct config_tenant *t, const struct config_component *extra,
+    const char *network_id, const char *cgroup_parent, json_t **ret, char ret_hash[static HASH_HEX_SIZE],
+    struct err *e);
 
 /* The create body that makes a container like the inspected one: its configuration with every label, host
  * configuration, and endpoints with aliases (without what the engine assigned). -EINVAL, -ENOMEM. */

@@ -102,6 +102,18 @@ static const char *next_action(const struct rec_component_view *v)
     }
 }
 
+/* The names of the components that it waits for. */
+static json_t *after_json(const struct component *c)
+{
+    uint32_t mask = config_part_after(c->tenant->config, c->part);
+    json_t *a = json_array();
+
+    for (size_t i = 0; i < c->tenant->n_all; i++)
+        if (mask & (UINT32_C(1) << c->tenant->all[i]->part))
+            (void)json_array_append_new(a, json_string(c->tenant->all[i]->name));
+    return a;
+}
+
 static json_t *component_json(const struct component *c, uint64_t now, int64_t real)
 {
     const struct tenant *t = c->tenant;
@@ -121,6 +133,7 @@ static json_t *component_json(const struct component *c, uint64_t now, int64_t r
     if (!o)
         return NULL;
     put(o, "since", mono_json(v.since_us, now, real));
+    put(o, "after", after_json(c));
     put(o, "reason",
         json_sprintf("%s%s%s%s", v.reason, c->message[0] && v.state != REC_HEALTHY ? " (" : "",
             v.state != REC_HEALTHY ? c->message : "", c->message[0] && v.state != REC_HEALTHY ? ")" : ""));
@@ -147,17 +160,16 @@ static const char *tenant_state(const struct tenant *t, const struct rec_tenant_
     } order[] = {{REC_QUARANTINED, "quarantined"}, {REC_HELD, "held"}, {REC_RECOVERING, "recovering"},
         {REC_VERIFYING, "recovering"}, {REC_BACKOFF, "down"}, {REC_SUSPECT, "degraded"},
         {REC_STARTING, "starting"}, {REC_UNKNOWN, "starting"}};
-    const struct component *both[] = {&t->proxy, &t->gateway};
-    struct rec_component_view c[2];
+    struct rec_component_view c[CONFIG_PARTS_MAX];
 
     if (v->quarantined)
         return "quarantined";
     if (v->paused)
         return "paused";
-    for (size_t k = 0; k < 2; k++)
-        recovery_component_view(t->manager->recovery, t->index, both[k]->index, now, &c[k]);
+    for (size_t k = 0; k < t->n_all; k++)
+        recovery_component_view(t->manager->recovery, t->index, t->all[k]->index, now, &c[k]);
     for (size_t i = 0; i < ARRAY_SIZE(order); i++)
-        for (size_t k = 0; k < 2; k++)
+        for (size_t k = 0; k < t->n_all; k++)
             if (c[k].state == order[i].state)
                 return order[i].word;
     return "healthy";
@@ -212,6 +224,15 @@ const char *status_filter(const struct tenant *t)
     return t->config->policy->filter == POLICY_FILTER_REPORT ? "report" : "enforce";
 }
 
+static json_t *components_json(const struct tenant *t, uint64_t now, int64_t real)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < t->n_all; i++)
+        (void)json_array_append_new(list, component_json(t->all[i], now, real));
+    return list;
+}
+
 static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t real)
 {
     struct manager *m = t->manager;
@@ -223,11 +244,11 @@ static json_t *tenant_json(struct tenant *t, bool detail, uint64_t now, int64_t 
     recovery_tenant_view(m->recovery, t->index, now, &v);
     (void)store_events(m->store, t->slug, 0, detail ? EVENTS_SHOWN : 1, collect_event, events, NULL);
     n = json_array_size(events);
-    o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:[o, o], s:{s:I, s:I, s:I, s:I, s:I}, s:s}", "slug", t->slug,
+    o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:s}", "slug", t->slug,
         "state", tenant_state(t, &v, now), "level", rec_level_to_string(v.level), "flapping", (int)v.flapping,
-        "redeploys_24h", (json_int_t)v.redeploys_day, "components", component_json(&t->proxy, now, real),
-        component_json(&t->gateway, now, real), "proxy_requests", "allowed", (json_int_t)t->requests.allowed,
-        "reported", (json_int_t)t->requests.reported, "denied", (json_int_t)t->requests.denied, "errors",
+        "redeploys_24h", (json_int_t)v.redeploys_day, "components", components_json(t, now, real),
+        "proxy_requests", "allowed", (json_int_t)t->requests.allowed, "reported",
+        (json_int_t)t->requests.reported, "denied", (json_int_t)t->requests.denied, "errors",
         (json_int_t)t->requests.errors, "records_dropped", (json_int_t)t->requests.dropped, "filter",
         status_filter(t));
     if (!o)

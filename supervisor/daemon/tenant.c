@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "daemon/denials.h"
 #include "daemon/limits_driver.h"
 #include "daemon/messages.h"
@@ -29,7 +30,35 @@ struct tenant *manager_find(struct manager *m, const char *slug)
 
 struct component *tenant_component(struct tenant *t, uint32_t index)
 {
-    return index == t->proxy.index ? &t->proxy : (index == t->gateway.index ? &t->gateway : NULL);
+    for (size_t i = 0; i < t->n_all; i++)
+        if (t->all[i]->index == index)
+            return t->all[i];
+    return NULL;
+}
+
+struct component *tenant_component_named(struct tenant *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_all; i++)
+        if (strcmp(t->all[i]->name, name) == 0)
+            return t->all[i];
+    return NULL;
+}
+
+enum metrics_component component_metrics(const struct component *c)
+{
+    return c->part == CONFIG_PART_PROXY     ? METRICS_PROXY
+           : c->part == CONFIG_PART_GATEWAY ? METRICS_GATEWAY
+                                            : METRICS_EXTRA;
+}
+
+bool component_can_redeploy(const struct component *c)
+{
+    return c->container && (c->mode == CONFIG_MANAGED || c == &c->tenant->gateway);
+}
+
+uint64_t component_stop_timeout(const struct component *c)
+{
+    return c->container ? c->container->stop_timeout_us : SANDBOX_STOP_S * USEC_PER_SEC;
 }
 
 /* ---------------------------------------------------------------- components */
@@ -41,6 +70,7 @@ static void component_setup(struct component *c, struct tenant *t, const char *n
     (void)snprintf(c->name, sizeof(c->name), "%s", name);
     c->mode = mode;
     c->health = health;
+    c->kind = REC_KIND_CONTAINER;
     if (!c->state_since_us)
         c->state_since_us = realtime_now();
 }
@@ -51,7 +81,7 @@ static void component_names(struct component *c, const char *name, const char *l
     c->match_label = label;
 }
 
-static struct rec_component_params params_of(const struct component *c, uint32_t after)
+static struct rec_component_params params_of(const struct component *c)
 {
     return (struct rec_component_params){.name = c->name,
         .kind = c->kind,
@@ -59,18 +89,46 @@ static struct rec_component_params params_of(const struct component *c, uint32_t
         .rise = c->health->rise,
         .interval_us = c->health->interval_us,
         .start_deadline_us = c->health->start_deadline_us,
-        .after = after};
+        .after = config_part_after(c->tenant->config, c->part),
+        .redeploy = component_can_redeploy(c)};
 }
 
+static void bind_container(struct component *c, const struct config_gateway *g)
+{
+    c->container = g;
+    component_names(c, g->name, g->match_label);
+}
+
+static struct component *part_of(struct tenant *t, unsigned part)
+{
+    if (part == CONFIG_PART_PROXY)
+        return &t->proxy;
+    return part == CONFIG_PART_GATEWAY ? &t->gateway : &t->extras[part - CONFIG_PART_FIRST_COMPONENT];
+}
+
+/* As many extras as at the tenant's start: one with others comes anew. */
 static void bind_config(struct tenant *t, const struct config_tenant *c)
 {
+    unsigned order[CONFIG_PARTS_MAX];
+
     t->config = c;
     component_setup(&t->proxy, t, "proxy", c->proxy.mode, &c->proxy.health);
     component_setup(&t->gateway, t, "gateway", c->gateway.mode, &c->gateway.health);
     t->proxy.kind = c->proxy.mode == CONFIG_EXTERNAL ? REC_KIND_CONTAINER : REC_KIND_PROXY;
-    t->gateway.kind = REC_KIND_CONTAINER;
     component_names(&t->proxy, c->proxy.name, c->proxy.match_label);
-    component_names(&t->gateway, c->gateway.name, c->gateway.match_label);
+    bind_container(&t->gateway, &c->gateway);
+    for (size_t i = 0; i < c->n_components; i++) {
+        const struct config_component *x = &c->components[i];
+
+        component_setup(&t->extras[i], t, x->name, x->container.mode, &x->container.health);
+        t->extras[i].extra = x;
+        bind_container(&t->extras[i], &x->container);
+    }
+    t->n_all = config_start_order(c, order);
+    for (size_t i = 0; i < t->n_all; i++) {
+        t->all[i] = part_of(t, order[i]);
+        t->all[i]->part = order[i];
+    }
 }
 
 /* ---------------------------------------------------------------- joining the core */
@@ -84,21 +142,21 @@ static int restore_action(const struct store_action *a, void *userdata)
 {
     struct restore *r = userdata;
     struct tenant *t = r->t;
-    uint32_t c = strcmp(a->component, "proxy") == 0 ? t->proxy.index : t->gateway.index;
+    const struct component *c = tenant_component_named(t, a->component);
     uint64_t age = r->now > a->at ? (uint64_t)(r->now - a->at) : 0;
     enum rec_level level = (enum rec_level)a->level;
 
     /* These changed nothing: the core took them out of its budgets again. */
     if (a->result == REC_DONE_REFUSED || a->result == REC_DONE_ENGINE_GONE)
         return 0;
-    if (strcmp(a->tenant, t->slug) != 0 || a->type < 0 || a->type >= _REC_ACT_MAX || a->level < 0 ||
+    if (strcmp(a->tenant, t->slug) != 0 || !c || a->type < 0 || a->type >= _REC_ACT_MAX || a->level < 0 ||
         a->level >= _REC_LEVEL_MAX)
         return 0;
     /* What an operator asked for was no attempt of the ladder. */
     if (str_eq(a->reason, REC_REASON_OPERATOR))
         level = REC_L0;
-    return recovery_restore_action(t->manager->recovery, t->index, c, (enum rec_action_type)a->type, level,
-        age, manager_now(t->manager));
+    return recovery_restore_action(t->manager->recovery, t->index, c->index, (enum rec_action_type)a->type,
+        level, age, manager_now(t->manager));
 }
 
 static void restore_hold(struct tenant *t, const char *kind, bool pause, int64_t now)
@@ -130,19 +188,23 @@ static void restore(struct tenant *t)
 static int join_core(struct tenant *t, struct err *e)
 {
     struct manager *m = t->manager;
-    struct rec_component_params p = params_of(&t->proxy, 0), g;
     int r = recovery_add_tenant(m->recovery, t->slug, &t->config->recovery, &t->index);
 
-    if (r >= 0)
-        r = recovery_add_component(m->recovery, t->index, &p, &t->proxy.index);
-    if (r >= 0) {
-        g = params_of(&t->gateway, UINT32_C(1) << t->proxy.index);
-        r = recovery_add_component(m->recovery, t->index, &g, &t->gateway.index);
+    if (r < 0)
+        return err_set(e, r, "tenant %s: %s", t->slug, strerror(-r));
+    /* By part, not by order: the core names them by the place in which they came. */
+    for (unsigned part = 0; r >= 0 && part < t->n_all; part++) {
+        struct component *c = part_of(t, part);
+        struct rec_component_params p = params_of(c);
+
+        r = recovery_add_component(m->recovery, t->index, &p, &c->index);
     }
     if (r >= 0)
         r = tenant_index_set(&m->by_index, t->index, t);
-    if (r < 0)
+    if (r < 0) {
+        (void)recovery_remove_tenant(m->recovery, t->index);
         return err_set(e, r, "tenant %s: %s", t->slug, strerror(-r));
+    }
     restore(t);
     return 0;
 }
@@ -161,6 +223,23 @@ static uint64_t phase_of(const struct component *c)
     return c->health->interval_us ? h % c->health->interval_us : 0;
 }
 
+static void tenant_free(struct tenant *t)
+{
+    (void)denials_free(t->denials);
+    free(t->extras);
+    free(t);
+}
+
+static void name_metrics(struct tenant *t)
+{
+    struct metrics_tenant *mt = metrics_tenant(t->manager->metrics, t->slug);
+
+    if (!mt)
+        log_warning("%s: no memory for its metrics", t->slug);
+    for (size_t i = 0; mt && i < t->n_all; i++)
+        metrics_name_component(mt, t->all[i]->part, t->all[i]->name);
+}
+
 int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
 {
     struct tenant *t = calloc(1, sizeof(*t));
@@ -171,17 +250,20 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     t->manager = m;
     memcpy(t->slug, c->slug, sizeof(t->slug));
-    bind_config(t, c);
     t->denials = denials_new(realtime_now());
-    r = t->denials ? join_core(t, e) : err_set(e, -ENOMEM, "out of memory");
+    t->extras = calloc(c->n_components + 1, sizeof(*t->extras));
+    if (!t->denials || !t->extras) {
+        tenant_free(t);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    bind_config(t, c);
+    r = join_core(t, e);
     if (r < 0) {
-        (void)denials_free(t->denials);
-        free(t);
+        tenant_free(t);
         return r;
     }
     HASH_ADD_STR(m->tenants, slug, t);
-    if (!metrics_tenant(m->metrics, t->slug))
-        log_warning("%s: no memory for its metrics", t->slug);
+    name_metrics(t);
     limits_driver_apply(t);
     if (c->limits.disk_bytes && !limits_driver_own_disk(t))
         manager_note(t, NULL, LOG_WARNING, NULL, "limits",
@@ -195,8 +277,8 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
             return err_prefix(e, r, "tenant %s", c->slug);
         }
     }
-    probe_arm(&t->proxy, phase_of(&t->proxy));
-    probe_arm(&t->gateway, phase_of(&t->gateway));
+    for (size_t i = 0; i < t->n_all; i++)
+        probe_arm(t->all[i], phase_of(t->all[i]));
     return 0;
 }
 
@@ -230,16 +312,86 @@ static int hand_over_proxy(struct tenant *t, bool sockets, struct err *e)
     return r;
 }
 
-static bool gateway_spec_changed(const struct tenant *t, const struct config_tenant *c)
+static bool spec_changed(const struct tenant *t, const struct config_tenant *c, const struct component *k)
 {
+    const struct config_component *extra =
+        k->extra ? &c->components[k->part - CONFIG_PART_FIRST_COMPONENT] : NULL;
     char old[HASH_HEX_SIZE], fresh[HASH_HEX_SIZE];
 
-    if (c->gateway.mode != CONFIG_MANAGED || t->config->gateway.mode != CONFIG_MANAGED)
+    if (!k->container || k->mode != CONFIG_MANAGED)
         return false;
-    /* An unreadable env_file is reported when the gateway is next created. */
-    return spec_gateway(t->config, t->network_id, t->cgroup_parent, NULL, old, NULL) >= 0 &&
-           spec_gateway(c, t->network_id, t->cgroup_parent, NULL, fresh, NULL) >= 0 &&
+    /* An unreadable env_file is reported when the container is next created. */
+    return spec_container(t->config, k->extra, t->network_id, t->cgroup_parent, NULL, old, NULL) >= 0 &&
+           spec_container(c, extra, t->network_id, t->cgroup_parent, NULL, fresh, NULL) >= 0 &&
            strcmp(old, fresh) != 0;
+}
+
+static void on_stopped(struct engine *e, const struct engine_answer *a, void *userdata)
+{
+    (void)e;
+    (void)userdata;
+    if (a->result != ENGINE_OK || a->status >= 400)
+        log_warning("a container that left the configuration could not be stopped: %s", a->message);
+}
+
+/* The same containers under the same words. */
+static bool same_parts(const struct tenant *t, const struct config_tenant *c)
+{
+    const struct config_tenant *old = t->config;
+
+    if (old->proxy.mode != c->proxy.mode || old->gateway.mode != c->gateway.mode ||
+        !str_eq(old->gateway.name, c->gateway.name) || old->n_components != c->n_components)
+        return false;
+    for (size_t i = 0; i < c->n_components; i++) {
+        const struct config_component *a = &old->components[i], *b = &c->components[i];
+
+        if (!str_eq(a->name, b->name) || a->container.mode != b->container.mode ||
+            !str_eq(a->container.name, b->container.name) ||
+            !str_eq(a->container.match_label, b->container.match_label))
+            return false;
+    }
+    return true;
+}
+
+/* Containers that clawsup made for components which the new configuration has no more. */
+static void stop_left_components(struct tenant *t, const struct config_tenant *c)
+{
+    for (size_t i = 0; i < t->config->n_components; i++) {
+        struct component *k = &t->extras[i];
+        bool stays = false;
+        _cleanup_free_ char *path = NULL;
+        unsigned timeout = (unsigned)(component_stop_timeout(k) / USEC_PER_SEC);
+
+        for (size_t j = 0; j < c->n_components; j++)
+            stays = stays || str_eq(c->components[j].container.name, k->container_name);
+        if (stays || k->mode != CONFIG_MANAGED || k->facts.state != DOCKER_RUNNING)
+            continue;
+        manager_note(t, k, LOG_NOTICE, NULL, "config",
+            "left the configuration: its container %s is stopped, not removed", k->container_name);
+        if (asprintf(&path, "/containers/%s/stop?t=%u", k->facts.id, timeout) >= 0)
+            (void)engine_request(t->manager->engine, "POST", path, NULL,
+                timeout * USEC_PER_SEC + STOP_MARGIN_US, on_stopped, NULL, NULL);
+    }
+}
+
+static void redeploy_changed(struct tenant *t, uint32_t parts)
+{
+    for (size_t i = 0; i < t->n_all; i++) {
+        struct component *c = t->all[i];
+        struct rec_event ev = {.type = REC_EV_OPERATOR,
+            .tenant = t->index,
+            .component = c->index,
+            .op = {.op = REC_OP_REDEPLOY}};
+
+        if (c->kind != REC_KIND_CONTAINER)
+            continue;
+        if (!(parts & (UINT32_C(1) << c->part))) {
+            observe_inspect(c); /* limits that changed are put in force as drift */
+            continue;
+        }
+        manager_note(t, c, LOG_NOTICE, NULL, "config", "its specification changed: redeploying");
+        manager_event(t->manager, &ev);
+    }
 }
 
 void tenant_rebind(struct tenant *t, const struct config_tenant *c)
@@ -251,34 +403,28 @@ int tenant_update(struct tenant *t, const struct config_tenant *c, struct err *e
 {
     struct manager *m = t->manager;
     const struct config_tenant *old = t->config;
-    bool sockets = !listens_equal(&old->proxy, &c->proxy), respec = gateway_spec_changed(t, c);
-    struct rec_component_params p, g;
+    bool sockets = !listens_equal(&old->proxy, &c->proxy);
+    uint32_t respec = 0;
     int r;
 
-    if (old->proxy.mode != c->proxy.mode || old->gateway.mode != c->gateway.mode ||
-        strcmp(t->gateway.container_name, c->gateway.name ? c->gateway.name : "") != 0) {
+    if (!same_parts(t, c)) {
         /* Another kind of tenant under the same slug: it goes and comes anew; containers are not touched. */
+        stop_left_components(t, c);
         tenant_remove(t, false);
         return tenant_add(m, c, e);
     }
+    for (size_t i = 0; i < t->n_all; i++)
+        if (spec_changed(t, c, t->all[i]))
+            respec |= UINT32_C(1) << t->all[i]->part;
     bind_config(t, c);
-    p = params_of(&t->proxy, 0);
-    g = params_of(&t->gateway, UINT32_C(1) << t->proxy.index);
     (void)recovery_set_params(m->recovery, t->index, &c->recovery);
-    (void)recovery_set_component_params(m->recovery, t->index, t->proxy.index, &p);
-    (void)recovery_set_component_params(m->recovery, t->index, t->gateway.index, &g);
+    for (size_t i = 0; i < t->n_all; i++) {
+        struct rec_component_params p = params_of(t->all[i]);
+        (void)recovery_set_component_params(m->recovery, t->index, t->all[i]->index, &p);
+    }
     limits_driver_apply(t);
     r = hand_over_proxy(t, sockets, e);
-    if (respec) {
-        struct rec_event ev = {.type = REC_EV_OPERATOR,
-            .tenant = t->index,
-            .component = t->gateway.index,
-            .op = {.op = REC_OP_REDEPLOY}};
-        manager_note(t, &t->gateway, LOG_NOTICE, NULL, "config", "its specification changed: redeploying");
-        manager_event(m, &ev);
-    } else {
-        observe_inspect(&t->gateway); /* limits that changed are put in force as drift */
-    }
+    redeploy_changed(t, respec);
     return r;
 }
 
@@ -289,14 +435,6 @@ static void component_release(struct component *c)
     probe_stop(c);
     engine_call_cancel(c->inspect_call);
     c->inspect_call = NULL;
-}
-
-static void on_stopped(struct engine *e, const struct engine_answer *a, void *userdata)
-{
-    (void)e;
-    (void)userdata;
-    if (a->result != ENGINE_OK || a->status >= 400)
-        log_warning("a container of a tenant that left could not be stopped: %s", a->message);
 }
 
 /* Everything with the tenant's label, gateway and sandboxes; nothing is removed. `userdata` is the gateway's
@@ -351,8 +489,8 @@ void tenant_remove(struct tenant *t, bool stop)
     verbs_tenant_gone(t);
     t->op = op_free(t->op);
     t->relaunch = op_free(t->relaunch);
-    component_release(&t->proxy);
-    component_release(&t->gateway);
+    for (size_t i = 0; i < t->n_all; i++)
+        component_release(t->all[i]);
     engine_call_cancel(t->limits_call);
     t->child = proxy_child_free(t->child, stop);
     if (stop)
@@ -362,6 +500,5 @@ void tenant_remove(struct tenant *t, bool stop)
     (void)tenant_index_set(&m->by_index, t->index, NULL);
     metrics_remove_tenant(m->metrics, t->slug);
     HASH_DELETE(hh, m->tenants, t);
-    (void)denials_free(t->denials);
-    free(t);
+    tenant_free(t);
 }

@@ -311,20 +311,34 @@ static int ask_for_action(struct manager *m, struct control_request *req, struct
     return 0;
 }
 
+/* The component that the request names; the gateway if it names none. NULL: answered already. */
+static struct component *need_component(struct tenant *t, struct control_request *req, int *ret)
+{
+    const char *name = "gateway";
+    struct component *c = NULL;
+    char error[96];
+    json_t *known;
+
+    if (control_request_string(req, "component", &name) >= 0)
+        c = tenant_component_named(t, name);
+    if (c)
+        return c;
+    known = json_array();
+    for (size_t i = 0; i < t->n_all; i++)
+        (void)json_array_append_new(known, json_string(t->all[i]->name));
+    (void)snprintf(error, sizeof(error), "no component '%.40s'", name);
+    *ret = control_error_with(req, CONTROL_USAGE, error, NULL, json_pack("{s:o}", "components", known));
+    return NULL;
+}
+
 static int verb_restart(struct control_request *req, void *userdata)
 {
     struct manager *m = userdata;
-    const char *name = "gateway";
     int r = 0;
     struct tenant *t = need_tenant(m, req, &r);
+    struct component *c = t ? need_component(t, req, &r) : NULL;
 
-    if (!t)
-        return r;
-    if (control_request_string(req, "component", &name) < 0 ||
-        (strcmp(name, "gateway") != 0 && strcmp(name, "proxy") != 0))
-        return control_error(req, CONTROL_USAGE, "unknown component", "gateway or proxy");
-    return ask_for_action(
-        m, req, t, strcmp(name, "proxy") == 0 ? &t->proxy : &t->gateway, REC_OP_RESTART, REC_ACT_RESTART);
+    return c ? ask_for_action(m, req, t, c, REC_OP_RESTART, REC_ACT_RESTART) : r;
 }
 
 static int verb_redeploy(struct control_request *req, void *userdata)
@@ -332,8 +346,14 @@ static int verb_redeploy(struct control_request *req, void *userdata)
     struct manager *m = userdata;
     int r = 0;
     struct tenant *t = need_tenant(m, req, &r);
+    struct component *c = t ? need_component(t, req, &r) : NULL;
 
-    return t ? ask_for_action(m, req, t, &t->gateway, REC_OP_REDEPLOY, REC_ACT_REDEPLOY) : r;
+    if (!c)
+        return r;
+    if (!component_can_redeploy(c))
+        return control_error(req, CONTROL_REFUSED, "there is no specification to make it from",
+            "the gateway and managed components can be redeployed");
+    return ask_for_action(m, req, t, c, REC_OP_REDEPLOY, REC_ACT_REDEPLOY);
 }
 
 static int verb_pause(struct control_request *req, void *userdata)

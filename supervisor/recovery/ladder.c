@@ -27,12 +27,14 @@ static uint64_t rung_delay(const struct recovery_rung *g, uint32_t i)
     return g->n_delays == 0 ? 0 : g->delay_us[MIN(i, g->n_delays - 1)];
 }
 
-bool ladder_is_top(const struct component *c)
+bool ladder_can_redeploy(const struct component *c)
 {
     if (c->p.kind != REC_KIND_CONTAINER)
         return false;
+    if (c->p.redeploy)
+        return true;
     for (uint32_t i = 0; i < c->t->n; i++)
-        if (c->t->c[i]->p.after & (UINT32_C(1) << c->index))
+        if (c->t->c[i]->p.redeploy || (c->t->c[i]->p.after & (UINT32_C(1) << c->index)))
             return false;
     return true;
 }
@@ -72,8 +74,8 @@ static bool rung_open(struct step *x, struct component *c, enum rec_level level)
 {
     if (c->tries[level] >= ladder_rung(&c->t->p, level)->attempts)
         return false;
-    if (level == REC_L3 && !ladder_is_top(c))
-        return false; /* a redeploy makes the gateway anew; it cannot mend what the gateway stands on */
+    if (level == REC_L3 && !ladder_can_redeploy(c))
+        return false; /* a redeploy makes one container anew; it cannot mend what that stands on */
     if (level == REC_L2 && !whole_tenant_helps(c))
         return false;
     if (ladder_in_budget(x, c, level))
@@ -265,7 +267,7 @@ void ladder_trial(struct step *x, struct component *c)
     if (c->presence == REC_MISSING) {
         plan.type = REC_ACT_BRING_UP;
         plan.level = REC_L0;
-    } else if (ladder_is_top(c) && c->half_open_us <= x->now_us) {
+    } else if (ladder_can_redeploy(c) && c->half_open_us <= x->now_us) {
         plan.type = REC_ACT_REDEPLOY;
         plan.level = REC_L3;
     }

@@ -6,10 +6,11 @@
 #define PAUSE_DEFAULT_US USEC_PER_HOUR
 #define PAUSE_MAX_US USEC_PER_DAY
 
+/* The gateway is added before the components beside it. */
 static struct component *top_component(struct rec_tenant *t)
 {
     for (uint32_t i = 0; i < t->n; i++)
-        if (ladder_is_top(t->c[i]))
+        if (ladder_can_redeploy(t->c[i]))
             return t->c[i];
     return t->n > 0 ? t->c[t->n - 1] : NULL;
 }
@@ -69,7 +70,8 @@ void operator_verb(struct step *x, struct rec_tenant *t, uint32_t component, enu
         ask(x, component < t->n ? t->c[component] : top_component(t), REC_ACT_RESTART);
         break;
     case REC_OP_REDEPLOY:
-        ask(x, top_component(t), REC_ACT_REDEPLOY);
+        ask(x, component < t->n && ladder_can_redeploy(t->c[component]) ? t->c[component] : top_component(t),
+            REC_ACT_REDEPLOY);
         break;
     case _REC_OP_MAX:
     default:

@@ -146,6 +146,7 @@ struct rec_component_params {
     uint32_t fall, rise;
     uint64_t interval_us, start_deadline_us;
     uint32_t after; /* bit mask of components of the same tenant that must be healthy first */
+    bool redeploy;  /* it has a specification: L3 is for it, whatever stands on it */
 };
 
 /* What a driver and a test can rely on, beyond the design:
@@ -160,8 +161,8 @@ struct rec_component_params {
  * - A rung is used up by its attempts, by its budget, or by an attempt after which the component never came
  * up.
  * - L2 is for a component that others name in `after`, and for one whose neighbours are not well either. L3
- * is for the component that no other one of its tenant names in `after` (the gateway). Others go on to the
- * next.
+ * is for those that say `redeploy`; where none does, for the container that no other one of its tenant names
+ * in `after`. Others go on to the next.
  * - Failed probes alone lead to nothing before params.h's patience is over; an embedded proxy gets none.
  * - What ran before the engine was lost, and is stopped in the first lists after, is brought up at once.
  * - The delay of an attempt counts from the failure that planned it. A spell of good probes puts the attempt

@@ -244,8 +244,8 @@ uint64_t time_add(uint64_t a, uint64_t b); /* saturates at USEC_INFINITY */
 uint64_t ladder_spread(const struct step *x, uint64_t delay_us); /* d * (1 + U[0, 0.25)) */
 uint64_t ladder_backoff(const struct recovery_params *p, uint32_t n);
 const struct recovery_rung *ladder_rung(const struct recovery_params *p, enum rec_level level);
-/* Is this the component that a redeploy makes anew? */
-bool ladder_is_top(const struct component *c);
+/* Is this a component that a redeploy makes anew? */
+bool ladder_can_redeploy(const struct component *c);
 bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_level level);
 /* Plans what comes next after a failure (state BACKOFF), or quarantines. */
 void ladder_plan(struct step *x, struct component *c, bool hard, const char *reason);

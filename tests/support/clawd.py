@@ -43,7 +43,7 @@ tenant: {
                          timeout = "1s"; start_deadline = "5s"; %(health)s }; %(gateway)s };
   limits = { cpus = 1.0; memory = "256M"; pids = 128; %(limits)s
              sandbox = { cpus = 0.5; memory = "64M"; pids = 64; max_containers = 4; }; };
-  recovery = { l1 = { attempts = 3; delays = [ "0s", "500ms", "500ms" ]; stable = "2s"; };
+%(more)s  recovery = { l1 = { attempts = 3; delays = [ "0s", "500ms", "500ms" ]; stable = "2s"; };
                l2 = { attempts = 1; delays = [ "500ms" ]; stable = "2s"; };
                l3 = { attempts = 1; delays = [ "500ms" ]; stable = "2s"; min_gap = "1s"; };
                backoff = { base = "500ms"; cap = "1s"; };
@@ -84,7 +84,7 @@ class Daemon:
         os.makedirs(data + "/workspace", exist_ok=True)
         self.ports.setdefault(slug, free_port())
         values = dict(slug=slug, data=data, image=IMAGE, gateway_image=IMAGE, port=self.ports[slug], proxy="",
-                      proxy_health="", gateway="", health="", limits="", recovery="",
+                      proxy_health="", gateway="", health="", limits="", more="", recovery="",
                       command=(GATEWAY % data).replace('"', '\\"').replace("\n", "; "))
         values.update(kw)
         if write:

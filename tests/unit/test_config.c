@@ -177,6 +177,39 @@ static struct bad bad_tenant[] = {
         "\"/data/tenants/SLUG\""},
     {'f', "tenant: { slug = \"x\";\ndata_root = \"/var/lib/clawsup/x\"; gateway = { image = \"x\"; }; };",
         "@:2: data_root: overlaps runtime_dir or state_dir of clawsup; choose a directory of its own"},
+    {'t', "components = ( { name = \"memory\";\nimage = \"x\";\nafter = [ \"proxy\", \"cache\" ]; } );",
+        "@:7: components[0].after[1]: \"cache\" is no component of this tenant; known here: \"proxy\", "
+        "\"gateway\""},
+    {'t',
+        "components = ( { name = \"a\"; image = \"x\"; after = [ \"c\" ]; },\n{ name = \"b\"; image = \"x\"; "
+        "after "
+        "= [ \"a\" ]; },\n{ name = \"c\"; image = \"x\"; after = [ \"gateway\", \"b\" ]; } );",
+        "@:6: components[1].after: goes round in a circle: a -> c -> b -> a; take one of them out"},
+    {'t', "components = ( { name = \"a\"; image = \"x\";\nafter = [ \"a\" ]; } );",
+        "@:6: components[0].after[0]: waits for itself; take it out"},
+    {'t', "components = ( { name = \"gateway\"; image = \"x\"; },\n{ image = \"x\"; } );",
+        "@:6: components[1]: has no name; { name = \"memory\"; image = \"redis:7\"; }\n"
+        "@:5: components[0].name: \"gateway\" has a meaning of its own; choose another name"},
+    {'t', "components = ( { name = \"a\"; image = \"x\"; },\n{ name = \"a\"; mode = \"external\"; } );",
+        "@:6: components[1].name: \"a\" is already the name of components[0]; choose another name\n"
+        "@:6: components[1]: \"external\" needs either container or match_label; write one of the two"},
+    {'t',
+        "components = ( { name = \"a\"; },\n{ name = \"b\"; image = \"x\"; container = \"openclaw-gw-a\"; } "
+        ");",
+        "@:5: components[0].image: missing; write image = \"...\"; or mode = \"external\";\n"
+        "@:6: components[1].container: this container is already used at tenants.d/a.conf:2; each component "
+        "needs one of its own"},
+    {'t',
+        "components = ( { name = \"a\"; image = \"x\"; publish = [ \"127.0.0.1:80:1\" ]; },\n{ name = \"b\"; "
+        "image "
+        "= \"x\"; publish = [ \"127.0.0.1:80:2\" ]; } );",
+        "@:6: components[1].publish[0]: host port 80 is already published at tenants.d/a.conf:5; choose "
+        "another host port"},
+    {'t',
+        "components = ( { name = \"a\"; image = \"x\";\nmounts = ( { source = \"/run\"; target = \"/r\"; } "
+        "); } );",
+        "@:6: components[0].mounts[0]: would give the container the engine's socket, and with it the host; "
+        "mount something narrower"},
     {'t', "limits = { memory = 4; };",
         "@:5: limits.memory: a bare number has no unit, a size (units B, K, M, G, T) expected; write memory "
         "= "
@@ -288,7 +321,7 @@ static struct bad bad_tenant[] = {
         "@:3: gateway.publish[2]: \"127.0.0.1:0:80\" is not valid; \"127.0.0.1:HOSTPORT:CONTAINERPORT\"\n"
         "@:3: gateway.publish[3]: \"127.0.0.1:80:70000\" is not valid; \"127.0.0.1:HOSTPORT:CONTAINERPORT\""},
     {'g', "mounts = ( { source = \"/run\"; target = \"/x\"; } );",
-        "@:3: gateway.mounts[0]: would give the gateway the engine's socket, and with it the host; mount "
+        "@:3: gateway.mounts[0]: would give the container the engine's socket, and with it the host; mount "
         "something "
         "narrower"},
     {'g', "mounts = ( { source = \"/opt/x\"; } );",
@@ -310,9 +343,10 @@ static struct bad bad_tenant[] = {
         "expected; "
         "write interval = \"2s\""},
     {'g', "mode = \"external\";",
-        "@:2: gateway.image: has no effect on an external gateway; whoever makes it decides; remove the key"},
+        "@:2: gateway.image: has no effect on an external container; whoever makes it decides; remove the "
+        "key"},
     {'g', "match_label = \"a=b\";",
-        "@:3: gateway.match_label: finds an external gateway; write mode = \"external\"; with it"},
+        "@:3: gateway.match_label: finds an external container; write mode = \"external\"; with it"},
     {'g', "docker_host_tcp = true;",
         "@:3: gateway.docker_host_tcp: needs a tcp socket of the proxy; add \"tcp://BRIDGE_ADDRESS:2375\" to "
         "proxy.listen"},
@@ -812,6 +846,8 @@ ParameterizedTestParameters(config, changes)
         {"recovery = { l3 = { min_gap = \"16m\"; }; };", CONFIG_CHANGE_RECOVERY},
         {"recovery = { l1 = { delays = [ \"1s\" ]; }; };", CONFIG_CHANGE_RECOVERY},
         {"recovery = { fall = 4; };", CONFIG_CHANGE_RECOVERY | CONFIG_CHANGE_HEALTH},
+        {"components = ( );", 0},
+        {"components = ( { name = \"b\"; image = \"x\"; } );", CONFIG_CHANGE_COMPONENTS},
         {"limits = { memory = \"8G\"; };", CONFIG_CHANGE_LIMITS},
         {"limits = { sandbox = { memory = \"2G\"; }; };", CONFIG_CHANGE_POLICY},
         {"proxy = { allow = { exec = false; }; };", CONFIG_CHANGE_POLICY},
@@ -838,6 +874,29 @@ ParameterizedTest(struct change *row, config, changes)
     cr_expect_eq(config_tenant_changes(before->tenants[0], after->tenants[0]), row->want, "%s: %x", row->in,
         config_tenant_changes(before->tenants[0], after->tenants[0]));
     cr_expect_eq(config_tenant_equal(before->tenants[0], after->tenants[0]), row->want == 0);
+}
+
+/* The proxy first, the gateway as late as nobody says otherwise. */
+Test(config, start_order)
+{
+    _cleanup_(config_freep) struct config *c = NULL;
+    static const unsigned want[] = {0, 3, 2, 1, 4};
+    unsigned order[CONFIG_PARTS_MAX];
+
+    put("/clawsup.conf", "defaults: { components = ( { name = \"thrown-away\"; image = \"x\"; } ); };");
+    put("/tenants.d/a.conf",
+        A_HEAD "gateway = { image = \"x\"; after = [ \"memory\" ]; };\n"
+               "components = ( { name = \"memory\"; image = \"x\"; after = [ \"disk\" ]; },\n"
+               "{ name = \"disk\"; image = \"y\"; },\n"
+               "{ name = \"watcher\"; image = \"z\"; after = [ \"gateway\" ]; } );\n};\n");
+    c = load_ok();
+    cr_assert_eq(config_start_order(c->tenants[0], order), ARRAY_SIZE(want));
+    cr_expect_arr_eq(order, want, sizeof(want));
+    cr_expect_eq(config_part_after(c->tenants[0], CONFIG_PART_GATEWAY), 1U << 0 | 1U << 2);
+    cr_expect_eq(config_part_after(c->tenants[0], 4), 1U << CONFIG_PART_GATEWAY);
+    cr_expect_str_eq(c->tenants[0]->components[0].container.name, "clawsup-a.memory");
+    cr_expect_eq(c->tenants[0]->components[0].container.stop_timeout_us, 10 * USEC_PER_SEC);
+    cr_expect_eq(c->tenants[0]->components[0].container.health.type, CONFIG_CHECK_DOCKER);
 }
 
 struct gateway_change {
