@@ -1,6 +1,7 @@
 /* main.c: clawsup-proxy: from argv to the loop. Everything that needs a name (sockets, groups, the policy) is
  * opened here, before the sandbox closes; no byte of a client is read before that. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,9 @@
 #define SIDECAR_GID ((gid_t)65534)
 #define EXIT_CONFIG 78
 #define STOP_LIMIT_US (5 * USEC_PER_SEC)
+/* A long answer comes and goes with each request: its memory is kept rather than given back to the kernel
+ * and taken again, page by page. What is larger is mapped on its own and given back at once. */
+#define HEAP_KEPT (512 * 1024)
 
 extern char **environ;
 
@@ -169,6 +173,7 @@ static int start(struct program *g, struct err *e)
     int r;
 
     p->engine_socket = g->settings.engine_socket;
+    splicer_open(&p->splicer);
     r = names_new(p->policy, &p->names, e);
     if (r < 0)
         return r;
@@ -219,6 +224,7 @@ static void stop(struct program *g)
     p->registry = registry_free(p->registry);
     p->names = names_free(p->names);
     p->pool = pool_free(p->pool);
+    splicer_close(&p->splicer);
     p->loop = loop_free(p->loop);
     (void)fd_close(g->signals.fd);
     (void)fd_close(g->output);
@@ -250,10 +256,13 @@ static int run(struct program *g, struct err *e)
 int main(int argc, char **argv)
 {
     /* Static: the scratch buffer is larger than a stack frame should be. */
-    static struct program g = {.output = -EBADF, .signals = {.fd = -EBADF}};
+    static struct program g = {
+        .output = -EBADF, .signals = {.fd = -EBADF}, .proxy = {.splicer = SPLICER_NONE}};
     struct err e = {0};
     int r;
 
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
     log_set_name("clawsup-proxy");
     r = settings_parse(argc, argv, environ, &g.settings, &e);
     if (r >= 0) {

@@ -5,6 +5,7 @@
 #include "filter/names.h"
 #include "filter/policy.h"
 #include "proxy/loop.h"
+#include "proxy/splicer.h"
 
 struct control;
 struct conn;
@@ -14,7 +15,7 @@ struct recorder;
 struct registry;
 struct tunnel;
 
-#define PROXY_SCRATCH ((size_t)64 * 1024)
+#define PROXY_SCRATCH ((size_t)128 * 1024)
 /* Time without a byte from the engine before a request is given up; a stop waits up to 60 s for its
  * container. */
 #define PROXY_ENGINE_TIMEOUT (120 * USEC_PER_SEC)
@@ -50,6 +51,8 @@ struct proxy {
 
     struct conn *conns;
     struct tunnel *tunnels;
+    struct splicer splicer;
+    unsigned spills; /* directions of tunnels that hold what a splice left */
     unsigned active; /* connections, tunnels and requests that outlive their client */
     unsigned open_connections;
     size_t held_bytes; /* of clients: bodies being read and answers not taken; see PROXY_HELD_MAX */

@@ -1,6 +1,6 @@
 /* tunnel.c: see tunnel.h. Bytes of the client's are held back until the 101 was read, because the engine
- * drops what arrives with the request. Each direction reads only as much as the other side takes. Written so
- * that splice(2) could take the place of tunnel_pump()'s copy. */
+ * drops what arrives with the request. Each direction reads only as much as the other side takes. What comes
+ * in bulk is passed on without a copy; a keystroke is cheaper to copy than to splice. */
 #include "proxy/tunnel.h"
 
 #include <errno.h>
@@ -13,13 +13,18 @@
 
 /* After the engine has closed its side the client may still talk to nobody; it gets this long to notice. */
 #define HALF_OPEN_US (10 * USEC_PER_SEC)
+/* Directions that may hold a whole splice because the other side has stopped reading; with more of them
+ * everything is copied, in smaller pieces. */
+#define SPILLS_MAX 32U
 
 /* One direction: from a side to the other. */
 struct flow {
     struct buf wait; /* read, not yet taken by the other side */
     size_t off;
-    bool eof;  /* the source has ended */
-    bool shut; /* ... and the destination was told */
+    bool eof;     /* the source has ended */
+    bool shut;    /* ... and the destination was told */
+    bool bulk;    /* the last read was full: the next is a splice */
+    bool spilled; /* `wait` came from a splice */
 };
 
 struct side {
@@ -43,12 +48,18 @@ static struct side *other(struct side *s)
     return s == &s->tunnel->client ? &s->tunnel->engine : &s->tunnel->client;
 }
 
+static void flow_reset(struct proxy *p, struct flow *f)
+{
+    buf_reset(&f->wait);
+    f->off = 0;
+    p->spills -= f->spilled;
+    f->spilled = false;
+}
+
 static void tunnel_destroy(void *p)
 {
     struct tunnel *t = p;
 
-    buf_reset(&t->client.out.wait);
-    buf_reset(&t->engine.out.wait);
     free(t);
 }
 
@@ -62,6 +73,8 @@ static void tunnel_close(struct tunnel *t)
     loop_io_stop(p->loop, &t->client.io);
     loop_io_stop(p->loop, &t->engine.io);
     loop_timer_cancel(p->loop, &t->timer);
+    flow_reset(p, &t->client.out);
+    flow_reset(p, &t->engine.out);
     t->client.io.fd = fd_close(t->client.io.fd);
     t->engine.io.fd = fd_close(t->engine.io.fd);
     if (t->prev)
@@ -97,8 +110,7 @@ static void side_flush(struct side *from)
         else
             to->dead = true;
     }
-    buf_reset(&f->wait);
-    f->off = 0;
+    flow_reset(from->tunnel->proxy, f);
     if (f->eof && !f->shut) {
         f->shut = true;
         if (!to->dead)
@@ -106,36 +118,63 @@ static void side_flush(struct side *from)
     }
 }
 
-/* Reads once and passes on at once; what the other side does not take waits and stops the reading. */
-static void side_pump(struct side *from)
+/* Reads once and passes on at once. The bytes read, 0 at the end, -errno. */
+static ssize_t side_copy(struct side *from)
 {
     struct proxy *p = from->tunnel->proxy;
     struct side *to = other(from);
-    ssize_t n = recv(from->io.fd, p->scratch, sizeof(p->scratch), 0), sent = 0;
+    ssize_t n = recv(from->io.fd, p->scratch, sizeof(p->scratch), 0), sent;
 
-    if (n < 0) {
-        if (errno == EAGAIN || errno == EINTR)
-            return;
-        from->dead = true; /* reset: nothing comes, nothing can be sent */
-        n = 0;
-    }
-    if (n == 0) {
-        from->out.eof = true;
-        side_flush(from);
-        return;
-    }
-    if (to->dead) /* nobody to take it: read on, so that the source can end */
-        return;
+    if (n < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    if (n == 0 || to->dead) /* nobody to take it: read on, so that the source can end */
+        return n;
     sent = send(to->io.fd, p->scratch, (size_t)n, MSG_NOSIGNAL);
     if (sent < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            to->dead = true;
-            return;
-        }
+        to->dead = errno != EAGAIN && errno != EINTR;
         sent = 0;
     }
-    if (sent < n && buf_add(&from->out.wait, p->scratch + sent, (size_t)(n - sent)) < 0)
+    if (sent < n && !to->dead && buf_add(&from->out.wait, p->scratch + sent, (size_t)(n - sent)) < 0)
+        return -ENOMEM;
+    return n;
+}
+
+/* The same without the copy. */
+static ssize_t side_splice(struct side *from)
+{
+    struct proxy *p = from->tunnel->proxy;
+    struct side *to = other(from);
+    bool dead = false;
+    ssize_t n = splicer_move(&p->splicer, from->io.fd, to->io.fd, &from->out.wait, &dead);
+
+    to->dead |= dead;
+    from->out.spilled = from->out.wait.len > 0;
+    p->spills += from->out.spilled;
+    return n == -E2BIG ? -ENOMEM : n;
+}
+
+/* What the other side does not take waits and stops the reading. */
+static void side_pump(struct side *from)
+{
+    struct proxy *p = from->tunnel->proxy;
+    struct flow *f = &from->out;
+    ssize_t n = -EOPNOTSUPP;
+
+    if (f->bulk && p->spills < SPILLS_MAX && !other(from)->dead)
+        n = side_splice(from);
+    if (n == -EOPNOTSUPP)
+        n = side_copy(from);
+    f->bulk = n >= (ssize_t)sizeof(p->scratch);
+    if (n > 0 || n == -EAGAIN)
+        return;
+    if (n == -ENOMEM) {
         tunnel_close(from->tunnel);
+        return;
+    }
+    if (n < 0)
+        from->dead = true; /* reset: nothing comes, nothing can be sent */
+    f->eof = true;
+    side_flush(from);
 }
 
 static bool flow_is_waiting(const struct side *s)

@@ -33,12 +33,14 @@ enum deed {
     DEED_ABORT,
     DEED_UNIX,
     DEED_FDS,
+    DEED_SPLICE,
     _DEED_MAX
 };
 
 static int act(enum deed d)
 {
     char *none[] = {NULL};
+    int p[2];
 
     switch (d) {
     case DEED_NOTHING:
@@ -73,6 +75,9 @@ static int act(enum deed d)
             if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
                 return errno == EMFILE ? 0 : 1;
         return 1;
+    case DEED_SPLICE:
+        return pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0 ||
+               splice(p[0], NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) >= 0;
     case _DEED_MAX:
         break;
     }
@@ -89,7 +94,7 @@ ParameterizedTestParameters(sandbox, deeds)
     static struct outcome rows[] = {{DEED_NOTHING, 0}, {DEED_OPEN, SIGSYS}, {DEED_EXEC, SIGSYS},
         {DEED_FORK, SIGSYS}, {DEED_INET, SIGSYS}, {DEED_PTRACE, SIGSYS}, {DEED_KILL_PARENT, SIGSYS},
         {DEED_EXEC_MEMORY, SIGSYS}, {DEED_MAP_FILE, SIGSYS}, {DEED_SETUID, SIGSYS}, {DEED_MOUNT, SIGSYS},
-        {DEED_ABORT, SIGABRT}, {DEED_UNIX, 0}, {DEED_FDS, 0}};
+        {DEED_ABORT, SIGABRT}, {DEED_UNIX, 0}, {DEED_FDS, 0}, {DEED_SPLICE, 0}};
     return cr_make_param_array(struct outcome, rows, ARRAY_SIZE(rows));
 }
 
