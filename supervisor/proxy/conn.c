@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -187,6 +188,46 @@ void conn_flush(struct conn *c)
     conn_update(c);
     if (had && c->state == CONN_HEAD && conn_unsent(c) == 0)
         conn_advance(c);
+}
+
+/* What `sent` bytes leave of the parts is kept. */
+static int keep_parts(struct conn *c, const struct iovec *parts, size_t n, size_t sent)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t skip = MIN(sent, parts[i].iov_len);
+        int r = buf_add(&c->out, (const char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
+
+        if (r < 0)
+            return r;
+        sent -= skip;
+    }
+    return 0;
+}
+
+int conn_send(struct conn *c, const struct iovec *parts, size_t n)
+{
+    struct iovec v[CONN_PARTS_MAX + 1] = {{.iov_base = c->out.data + c->out_off, .iov_len = conn_unsent(c)}};
+    struct msghdr m = {.msg_iov = v, .msg_iovlen = n + 1};
+    size_t before = conn_unsent(c);
+    ssize_t k = 0;
+
+    if (n > CONN_PARTS_MAX)
+        return -EINVAL;
+    memcpy(v + 1, parts, n * sizeof(*parts));
+    if (!(c->io.events & EPOLLOUT)) /* else it is known to be full */
+        k = sendmsg(c->io.fd, &m, MSG_NOSIGNAL);
+    if (k < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_close(c);
+        return -ENOTCONN;
+    }
+    k = MAX(k, 0);
+    if ((size_t)k < before) {
+        c->out_off += (size_t)k;
+        return keep_parts(c, parts, n, 0);
+    }
+    buf_truncate(&c->out, 0);
+    c->out_off = 0;
+    return keep_parts(c, parts, n, (size_t)k - before);
 }
 
 struct buf *conn_out(struct conn *c)

@@ -9,6 +9,7 @@
 
 struct conn;
 struct exchange;
+struct iovec;
 
 /* Above this many unsent bytes a relay stops reading from the engine. */
 #define CONN_HIGH_WATER ((size_t)128 * 1024)
@@ -30,6 +31,10 @@ const char *conn_peer(const struct conn *c);
 struct buf *conn_out(struct conn *c);
 void conn_flush(struct conn *c);
 size_t conn_unsent(const struct conn *c);
+/* Sends what waits there and the parts behind it at once, without copying them; what is not taken is copied,
+ * and is for conn_flush(). -ENOTCONN: the connection has been closed. */
+#define CONN_PARTS_MAX 2
+int conn_send(struct conn *c, const struct iovec *parts, size_t n) _must_check_;
 /* The answer is complete: the next request, or the end. */
 void conn_finish(struct conn *c, bool keep_alive);
 /* A body that is streamed on: the bytes of it that have arrived go through exchange_body(); while paused none

@@ -149,6 +149,8 @@ static void container_list_done(
     }
     if (r >= 0)
         r = res->status == 200 ? exchange_read(body, &rows) : -EBADMSG;
+    if (r >= 0) /* at most about as long */
+        r = buf_reserve(&out, body->len);
     if (r >= 0)
         r = respond_containers(&v, &q, &rows, &out, &refusal);
     if (r < 0 && refusal.status != 0)
@@ -268,6 +270,8 @@ static void inspect_done(
     }
     if (r >= 0)
         r = res->status == 200 ? exchange_read(body, &d) : -EBADMSG;
+    if (r >= 0) /* at most about as long */
+        r = buf_reserve(&out, body->len);
     if (r >= 0)
         r = respond_inspect(&v, &d, x->gateway, &out);
     reply_written(x, r, &out);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -298,24 +299,24 @@ bool exchange_stream_head(
 
 int exchange_chunk(struct exchange *x, const char *data, size_t len)
 {
-    struct buf *out;
+    static const char tail[] = "\r\n";
+    const struct iovec parts[] = {
+        {.iov_base = (void *)(uintptr_t)data, .iov_len = len}, {(void *)(uintptr_t)tail, sizeof(tail) - 1}};
     int r;
 
     if (x->ended || !x->conn)
         return -ENOTCONN;
     if (len == 0 || x->head_only)
         return 0;
-    out = conn_out(x->conn);
-    r = http1_write_chunk_head(out, len);
+    r = http1_write_chunk_head(conn_out(x->conn), len);
     if (r >= 0)
-        r = buf_add(out, data, len);
-    if (r >= 0)
-        r = http1_write_chunk_tail(out);
+        r = conn_send(x->conn, parts, ARRAY_SIZE(parts));
     if (r < 0)
         return r;
     if (x->up && conn_unsent(x->conn) > CONN_HIGH_WATER)
         upstream_pause(x->up, true);
-    conn_flush(x->conn);
+    if (conn_unsent(x->conn) > 0)
+        conn_flush(x->conn);
     return 0;
 }
 

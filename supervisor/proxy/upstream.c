@@ -167,25 +167,31 @@ static void upstream_end(struct upstream *u, bool clean)
     u->ops->end(u->ctx, u);
 }
 
-static void upstream_feed(struct upstream *u, const char *data, size_t len)
+/* Hands on all of the body that is in `data` at once: chunks are moved together in place. */
+static void upstream_feed(struct upstream *u, char *data, size_t len)
 {
-    while (len > 0 && !u->body.done) {
+    char *payload = data, *p = data, *end = data + len;
+    size_t n_payload = 0;
+
+    while (p < end && !u->body.done) {
         struct http1_span span = {0};
-        ssize_t n = http1_body_feed(&u->body, data, len, &span);
+        ssize_t n = http1_body_feed(&u->body, p, (size_t)(end - p), &span);
 
         if (n <= 0) {
             upstream_fail(u, n < 0 ? (int)n : -EBADMSG);
             return;
         }
-        if (span.len > 0)
-            u->ops->data(u->ctx, u, span.data, span.len);
-        if (u->state == UP_GONE)
-            return;
-        data += n;
-        len -= (size_t)n;
+        if (n_payload == 0)
+            payload = p + (span.len > 0 ? span.data - p : 0);
+        else if (span.len > 0)
+            memmove(payload + n_payload, span.data, span.len);
+        n_payload += span.len;
+        p += n;
     }
-    if (u->body.done)
-        upstream_end(u, len == 0);
+    if (n_payload > 0)
+        u->ops->data(u->ctx, u, payload, n_payload);
+    if (u->state != UP_GONE && u->body.done)
+        upstream_end(u, p == end);
 }
 
 static void upstream_got_head(struct upstream *u, size_t head_len)
