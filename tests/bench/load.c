@@ -5,7 +5,8 @@
  *
  * A script has one step per line, fields separated by tabs: METHOD, TARGET, FLAG, BODY. {id} in a target is
  * the last "Id" of this client's answers, {n} a number that no other cycle has. FLAG: `-`, or `hijack` (asks
- * for an upgrade and reads to the end), or `close` (asks to close and reads to the end). */
+ * for an upgrade and reads to the end), or `attach` (the same, and sends a line feed once it is there), or
+ * `close` (asks to close and reads to the end). */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -185,7 +186,7 @@ static void client_send(struct load *l, struct client *c)
         r = buf_adds(&b, " HTTP/1.1\r\nHost: docker\r\nUser-Agent: load\r\n");
     if (r >= 0 && strcmp(s->method, "POST") == 0)
         r = buf_addf(&b, "%sContent-Length: %zu\r\n", len ? "Content-Type: application/json\r\n" : "", len);
-    if (r >= 0 && strcmp(s->flag, "hijack") == 0)
+    if (r >= 0 && (strcmp(s->flag, "hijack") == 0 || strcmp(s->flag, "attach") == 0))
         r = buf_adds(&b, "Connection: Upgrade\r\nUpgrade: tcp\r\n");
     if (r >= 0 && strcmp(s->flag, "close") == 0)
         r = buf_adds(&b, "Connection: close\r\n");
@@ -281,6 +282,8 @@ static void head_done(struct load *l, struct client *c)
     }
     if (*flag != '-') {
         c->phase = PHASE_TO_END;
+        if (strcmp(flag, "attach") == 0 && send(c->fd, "\n", 1, MSG_NOSIGNAL) != 1)
+            c->failed = true;
     } else if (strcasestr(c->head, "\r\ntransfer-encoding: chunked")) {
         c->phase = PHASE_CHUNK_SIZE;
         c->left = 0;
