@@ -252,6 +252,7 @@ install: all
 		sed 's, /etc/, $(SYSCONFDIR)/,' $$f > $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/$$(basename $$f) || exit 1; done
 	$(call install_files,contrib/man/*.1,$(PREFIX)/share/man/man1)
 	$(call install_files,contrib/man/*.5,$(PREFIX)/share/man/man5)
+	$(call install_files,contrib/man/*.7,$(PREFIX)/share/man/man7)
 	$(call install_files,contrib/man/*.8,$(PREFIX)/share/man/man8)
 	$(call install_files,contrib/completion/*.fish,$(PREFIX)/share/fish/vendor_completions.d)
 	$(call install_files,contrib/completion/_*,$(PREFIX)/share/zsh/site-functions)
@@ -259,6 +260,8 @@ install: all
 		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
 	@for f in $(shell cd contrib/config 2>/dev/null && find . -type f); do \
 		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
+	$(call install_files,contrib/prometheus/clawsup.rules.yml,$(PREFIX)/share/doc/clawsup/prometheus)
+	$(call install_files,contrib/grafana/*.json,$(PREFIX)/share/doc/clawsup/grafana)
 	$(call install_files,contrib/docs/status-schema.json contrib/docs/cli-schema.json contrib/docs/control-protocol.md,$(PREFIX)/share/doc/clawsup)
 	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
 		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf

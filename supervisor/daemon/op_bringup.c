@@ -23,7 +23,10 @@ static void on_network_created(struct op *op, const struct engine_answer *a)
     const char *id = json_string_value(json_object_get(a->body, "Id"));
 
     if (a->status != 201 || !id || !str_is_hex(id, 64))
-        op_finish(op, REC_DONE_REFUSED, "the tenant's network cannot be created: %s", a->message);
+        op_finish(op, REC_DONE_REFUSED, "the tenant's network cannot be created: %s%s", a->message,
+            strstr(a->message, "address pool") /* Docker's own give about 30 networks a host */
+                ? "; give the engine more in \"default-address-pools\" of /etc/docker/daemon.json"
+                : "");
     else
         network_known(op, id);
 }

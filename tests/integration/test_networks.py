@@ -2,7 +2,8 @@
 
 import json
 
-from clawtest import DOCKER_CLIS, IMAGE, busybox_tar, import_image, wait_for
+from clawd import Daemon
+from clawtest import DOCKER_CLIS, IMAGE, busybox_tar, import_image, own_engine, wait_for
 
 
 def bridge(d, slug):
@@ -56,3 +57,19 @@ def test_sandboxes_on_the_tenants_network(daemon):
     assert daemon.proxy_pid("a") == pid
     daemon.docker("a", "rm", "-f", box)
     wait_for(lambda: daemon.docker("a", "ps", "-aq").stdout == "", 10)
+
+
+def test_an_engine_without_addresses_left(image):
+    """Docker's own pools give about thirty networks: whoever has more tenants must be told what to change."""
+    with own_engine(pool="base=10.63.0.0/24,size=24") as e:
+        import_image(e, image, busybox_tar())
+        d = Daemon(e)
+        try:
+            d.tenant("a")
+            d.start().healthy("a")
+            d.tenant("b")
+            assert d.clawsup("reload").returncode == 0
+            wait_for(lambda: "default-address-pools" in d.component("b", "gateway")["reason"], 30)
+            d.healthy("a")
+        finally:
+            d.cleanup()

@@ -4,6 +4,7 @@ One private dockerd per run (or the one that CLAWSUP_DOCKER_SOCK names), with an
 `docker import`. CLAWSUP_BUILD names the directory of the programs (default build/release), so that the same tests
 run over the sanitizer build. Must not touch any engine, image or process that it did not start."""
 
+import contextlib
 import io
 import json
 import os
@@ -190,8 +191,8 @@ def http_request(sock, method, target, body=None, headers=(), timeout=10.0):
 
 # ---------------------------------------------------------------- the engine
 class Engine:
-    def __init__(self, sock, proc=None, home=None):
-        self.sock, self.proc, self.home = sock, proc, home
+    def __init__(self, sock, proc=None, home=None, pool="base=10.64.0.0/10,size=24"):
+        self.sock, self.proc, self.home, self.pool = sock, proc, home, pool
 
     def docker(self, *args, check=True, cli=None, input=None, timeout=60):
         """Runs the stock client against the engine itself; returns its standard output, stripped."""
@@ -220,7 +221,7 @@ class Engine:
         self.proc = subprocess.Popen(
             ["dockerd", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
              "unix://" + self.sock, "--pidfile", self.home + "/pid", "--bridge=none", "--iptables=false",
-             "--ip6tables=false"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+             "--ip6tables=false", "--default-address-pool", self.pool], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         wait_for(self.alive, 60, "dockerd did not answer; its log is %s/log" % self.home)
 
@@ -279,9 +280,16 @@ def engine():
         return
     if not shutil.which("dockerd"):
         pytest.fail("dockerd is missing: install docker.io, or set CLAWSUP_DOCKER_SOCK")
+    with own_engine() as e:
+        yield e
+
+
+@contextlib.contextmanager
+def own_engine(**kw):
+    """An engine of one's own, which goes with all that is in it."""
     home = tempfile.mkdtemp(prefix="clawtest-engine-")
     os.chmod(home, 0o755)
-    e = Engine(home + "/docker.sock", home=home)
+    e = Engine(home + "/docker.sock", home=home, **kw)
     try:
         e.start()
         yield e
@@ -290,6 +298,7 @@ def engine():
             ids = e.docker("ps", "-aq", check=False).split()
             if ids:
                 e.docker("rm", "-f", *ids, check=False)
+            e.docker("network", "prune", "-f", check=False)  # or their bridges stay
             e.stop()
         shutil.rmtree(home, ignore_errors=True)
 
