@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status events denials restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
+    local verbs="status events denials init deploy remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -39,13 +39,14 @@ _clawsup() {
         mapfile -t COMPREPLY < <(compgen -W "name state restarts cpu memory disk" -- "$cur")
         return
         ;;
-    --lines | --api)
+    --lines | --api | --image | --user | --port | --health | --sandbox-images | --cpus | --memory | --pids | --disk | --timeout)
         return
         ;;
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort | --output | --data-root | --env-file) ((i++)) ;;
+        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort | --output | --data-root | --env-file | \
+            --image | --user | --port | --health | --sandbox-images | --cpus | --memory | --pids | --disk | --timeout) ((i++)) ;;
         -*) ;;
         *)
             if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else ((words++)); fi
@@ -55,6 +56,9 @@ _clawsup() {
     case $verb in
     status) options+=" --watch --state --sort" ;;
     denials) options+=" --lines" ;;
+    init) options+=" --image --data-root --user --port --health --sandbox-images --cpus --memory --pids --disk --output --full --force --yes" ;;
+    deploy) options+=" --timeout" ;;
+    remove) options+=" --yes --purge" ;;
     events) options+=" --follow --lines --tenant" ;;
     pause) options+=" --for" ;;
     explain) options+=" --body --api" ;;
@@ -67,11 +71,11 @@ _clawsup() {
     case $verb:$words in
     :*) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help:0) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
-    status:0 | events:0 | denials:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
+    status:0 | events:0 | denials:0 | deploy:0 | remove:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
         mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
         ;;
     restart:1) mapfile -t COMPREPLY < <(compgen -W "proxy gateway" -- "$cur") ;;
-    check-config:0 | import-compose:*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    check-config:0 | deploy:1 | import-compose:*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac
 }
 

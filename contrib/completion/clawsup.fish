@@ -4,8 +4,8 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status events denials restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
-set -l on_tenant status events denials restart redeploy pause resume release explain
+set -l verbs status events denials init deploy remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
+set -l on_tenant status events denials deploy remove restart redeploy pause resume release explain
 
 complete -c clawsup -f
 complete -c clawsup -l socket -r -F -d 'Control socket of clawsupd'
@@ -19,6 +19,9 @@ complete -c clawsup -l version -d 'Version of clawsup'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'How the tenants are'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a denials -d 'What a tenant was refused'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a init -d 'Write a commented tenant file'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a deploy -d 'Load a tenant, wait until it is healthy'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a remove -d 'Stop and remove a tenant'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a restart -d 'Restart a component now'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a redeploy -d 'Replace the gateway by a new container'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a pause -d 'Do not act on a tenant for a while'
@@ -52,3 +55,20 @@ complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l force -d 
 complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l tenant -x -d 'Name of the tenant'
 complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l data-root -x -a '(__fish_complete_directories)' -d 'Directory of the tenant'
 complete -c clawsup -n '__fish_seen_subcommand_from import-compose' -l env-file -r -F -d 'Variables of the Compose file'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l image -x -d 'Of the gateway'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l user -x -d 'That the gateway runs as'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l port -x -d 'On 127.0.0.1'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l health -x -d 'Path of the check'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l sandbox-images -x -d 'That sandboxes may be made of'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l cpus -x -d 'Of both together'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l memory -x -d 'Of both together'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l pids -x -d 'Of both together'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l disk -x -d 'Of the data'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l data-root -x -a '(__fish_complete_directories)' -d 'Directory of the data'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l output -r -F -d 'Where to write it'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l full -d 'Also keys that are not set'
+complete -c clawsup -n '__fish_seen_subcommand_from init' -l force -d 'Replace a file that is there'
+complete -c clawsup -n '__fish_seen_subcommand_from init remove' -l yes -d 'Do not ask'
+complete -c clawsup -n '__fish_seen_subcommand_from remove' -l purge -d 'Delete its data, too'
+complete -c clawsup -n '__fish_seen_subcommand_from deploy' -l timeout -x -d 'How long to wait'
+complete -c clawsup -n '__fish_seen_subcommand_from deploy' -F

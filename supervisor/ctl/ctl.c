@@ -102,7 +102,7 @@ static bool suggest_reload(const struct ctl *c, const char *slug, char *out, siz
     dir = locate_tenants_dir(c->config_file);
     if (!dir || asprintf(&path, "%s/%s.conf", dir, slug) < 0 || access(path, F_OK) < 0)
         return false;
-    (void)snprintf(out, n, "%s is there, but not loaded: clawsup reload", path);
+    (void)snprintf(out, n, "%s is there, but not loaded: clawsup deploy %s", path, slug);
     return true;
 }
 

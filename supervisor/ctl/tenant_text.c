@@ -163,6 +163,8 @@ static int default_value(struct writer *w, const struct config_key *k)
         return buf_adds(&w->out, k->form);
     if (k->def)
         return bare && k->def[0] != 'u' ? buf_adds(&w->out, k->def) : quoted(w, k->def);
+    if (k->type == CONFIG_KEY_U32 || k->type == CONFIG_KEY_U64)
+        return buf_addf(&w->out, "%llu", (unsigned long long)k->min);
     return buf_adds(
         &w->out, k->type == CONFIG_KEY_STRV || k->type == CONFIG_KEY_LIST ? "[ \"...\" ]" : "\"...\"");
 }

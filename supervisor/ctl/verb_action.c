@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "ctl/progress.h"
 #include "ctl/text.h"
 
 /* A redeploy waits for the old gateway to stop and for the new one to be verified. */
@@ -41,7 +42,7 @@ static int granted(const struct ctl *c, const json_t *reply)
 static int send_request(struct ctl *c, json_t *request)
 {
     _cleanup_json_ json_t *reply = NULL;
-    int r = ctl_call(c, request, ACTION_TIMEOUT_US, &reply);
+    int r = progress_call(c, request, ACTION_TIMEOUT_US, &reply);
 
     return r != CTL_OK ? r : granted(c, reply);
 }

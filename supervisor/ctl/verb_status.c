@@ -30,8 +30,7 @@ static int show(const struct ctl *c, const json_t *reply, const char *tenant, FI
         return status_detail(reply, json_array_get(list, 0), &style, out);
     if (json_array_size(list) == 0 && !c->plain)
         (void)fprintf(out,
-            arg_state ? "no tenant is %s\n" : "no tenants; add one in tenants.d and run 'clawsup reload'\n",
-            arg_state);
+            arg_state ? "no tenant is %s\n" : "no tenants; 'clawsup init' writes the first one\n", arg_state);
     return status_overview(reply, &style, out);
 }
 

@@ -9,6 +9,7 @@ extern const struct ctl_command verb_denials;
 extern const struct ctl_command verb_restart, verb_redeploy, verb_pause, verb_resume, verb_release,
     verb_reload;
 extern const struct ctl_command verb_check_config;
+extern const struct ctl_command verb_init, verb_deploy, verb_remove;
 extern const struct ctl_command verb_explain;
 extern const struct ctl_command verb_import_compose;
 extern const struct ctl_command verb_doctor;

@@ -30,6 +30,7 @@ struct tenant;
 struct op;
 struct proxy_child;
 struct denials;
+struct removal;
 
 /* One finished probe, newest last. */
 struct probe_record {
@@ -139,6 +140,7 @@ struct manager {
     struct slice_bus *slices; /* NULL without systemd */
     struct control *control;
     struct verbs *verbs;
+    struct removal *removals;  /* of tenants that left; a list */
     bool log_level_fixed;      /* by the command line: a reload leaves it alone */
     struct upgrade *upgrading; /* a check of the new program is under way */
     bool upgrade;              /* the loop ended to make room for it */

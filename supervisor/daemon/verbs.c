@@ -16,6 +16,7 @@
 #include "daemon/denials.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
+#include "daemon/removal.h"
 #include "daemon/status.h"
 #include "daemon/upgrade.h"
 
@@ -439,7 +440,7 @@ static int verb_upgrade(struct control_request *req, void *userdata)
 static const struct control_verb table[] = {{"status", verb_status}, {"events", verb_events},
     {"denials", verb_denials}, {"version", verb_version}, {"restart", verb_restart},
     {"redeploy", verb_redeploy}, {"pause", verb_pause}, {"resume", verb_resume}, {"release", verb_release},
-    {"reload", verb_reload}, {"upgrade", verb_upgrade}};
+    {"reload", verb_reload}, {"upgrade", verb_upgrade}, {"remove", removal_verb}};
 
 static int control_gid(const struct config *c, gid_t *ret, struct err *e)
 {
@@ -478,6 +479,7 @@ int verbs_start(struct manager *m, struct err *e)
 
 void verbs_stop(struct manager *m)
 {
+    removals_forget(m);
     m->control = control_server_free(m->control);
     if (!m->verbs)
         return;

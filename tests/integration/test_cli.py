@@ -28,7 +28,7 @@ tenant: {
 };
 """
 
-VERBS = ["status", "events", "denials", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
+VERBS = ["status", "events", "denials", "init", "deploy", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
          "import-compose", "doctor", "version"]
 
 
@@ -100,6 +100,11 @@ def test_every_verb_has_help_with_examples(verb):
     (("events", "--lines", "10001"), "--lines"),
     (("denials",), "usage: clawsup denials TENANT"),
     (("denials", "a", "--lines", "257"), "--lines"),
+    (("rm", "a"), "did you mean 'remove'?"),
+    (("init",), "usage: clawsup init TENANT"),
+    (("init", "No"), "no name of a tenant"),
+    (("remove", "../x"), "no name of a tenant"),
+    (("deploy", "a", "--timeout", "5"), "'5' is no time"),
     (("explain", "acme"), "usage: clawsup explain TENANT"),
 ])
 def test_usage_errors_exit_64_and_say_what_would_work(args, text):
@@ -121,7 +126,7 @@ def test_version_and_options_anywhere():
 
 # ---------------------------------------------------------------- no daemon
 @pytest.mark.parametrize("args", [("status",), ("status", "a"), ("events",), ("events", "--follow"), ("denials", "a"), ("restart", "a"),
-                                  ("redeploy", "a"), ("pause", "a"), ("resume", "a"), ("release", "a"), ("reload",)])
+                                  ("redeploy", "a"), ("pause", "a"), ("resume", "a"), ("release", "a"), ("reload",), ("deploy", "a"), ("remove", "a", "--yes")])
 def test_an_absent_daemon_is_3(args, tmp_path):
     p = run(*args, "--socket", str(tmp_path / "none"))
     assert p.returncode == 3

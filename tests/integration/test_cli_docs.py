@@ -105,7 +105,7 @@ def complete(tmp_path, *words):
 
 @pytest.mark.parametrize("words,want", [
     (("clawsup", "sta"), ["status"]),
-    (("clawsup", "re"), ["restart", "redeploy", "resume", "release", "reload"]),
+    (("clawsup", "re"), ["remove", "restart", "redeploy", "resume", "release", "reload"]),
     (("clawsup", "status", ""), ["acme", "beta"]),
     (("clawsup", "--socket", "/x", "restart", "a"), ["acme"]),
     (("clawsup", "restart", "acme", ""), ["proxy", "gateway"]),
