@@ -119,17 +119,18 @@ static json_t *component_json(const struct component *c, uint64_t now, int64_t r
     const struct tenant *t = c->tenant;
     const struct recovery_params *p = &t->config->recovery;
     struct rec_component_view v;
+    uint32_t hour, day;
     pid_t pid = t->child && c == &t->proxy ? proxy_child_pid(t->child) : 0;
     json_t *o;
 
     recovery_component_view(t->manager->recovery, t->index, c->index, now, &v);
+    recovery_component_budget(t->manager->recovery, t->index, c->index, now, &hour, &day);
     o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", c->name, "kind",
         c->kind == REC_KIND_PROXY ? "proxy" : "container", "mode",
         c->mode == CONFIG_MANAGED ? "managed" : "external", "state", rec_state_to_string(v.state), "fails",
         (json_int_t)v.fails, "oks", (json_int_t)v.oks, "fall", (json_int_t)c->health->fall, "rise",
-        (json_int_t)c->health->rise, "restarts_1h", (json_int_t)v.restarts_hour, "restarts_24h",
-        (json_int_t)v.restarts_day, "budget_1h", (json_int_t)p->restarts_per_hour, "budget_24h",
-        (json_int_t)p->restarts_per_day);
+        (json_int_t)c->health->rise, "restarts_1h", (json_int_t)hour, "restarts_24h", (json_int_t)day,
+        "budget_1h", (json_int_t)p->restarts_per_hour, "budget_24h", (json_int_t)p->restarts_per_day);
     if (!o)
         return NULL;
     put(o, "since", mono_json(v.since_us, now, real));

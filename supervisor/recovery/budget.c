@@ -21,12 +21,14 @@ void history_undo(struct history *h)
 uint32_t history_count(const struct history *h, uint64_t window_us, uint64_t now_us)
 {
     int64_t from = (int64_t)now_us - (int64_t)window_us;
-    uint32_t count = 0;
+    uint32_t first = h->head >= h->n ? h->head - h->n : 0, count = 0;
 
-    /* Restored entries come in any order, so all are looked at; there are at most 64. */
-    for (uint32_t i = 0; i < h->n; i++)
-        if (h->at[(h->head + REC_HISTORY_MAX - 1 - i) % REC_HISTORY_MAX] > from)
-            count++;
+    /* Restored entries come in any order, so all are looked at; there are at most 64: those before the next
+     * write, and when it has wrapped those at the end. */
+    for (uint32_t i = first; i < h->head; i++)
+        count += h->at[i] > from;
+    for (uint32_t i = REC_HISTORY_MAX - (h->n - (h->head - first)); i < REC_HISTORY_MAX; i++)
+        count += h->at[i] > from;
     return count;
 }
 

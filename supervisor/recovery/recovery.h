@@ -222,10 +222,9 @@ uint64_t recovery_probe_interval(const struct recovery *r, uint32_t tenant, uint
 /* ---- what people see */
 struct rec_component_view {
     enum rec_state state;
-    uint64_t since_us;                    /* when it entered the state (monotonic) */
-    uint32_t fails, oks;                  /* consecutive */
-    uint32_t restarts_hour, restarts_day; /* budget used */
-    uint64_t next_us; /* when something will be tried next; USEC_INFINITY: nothing planned */
+    uint64_t since_us;   /* when it entered the state (monotonic) */
+    uint32_t fails, oks; /* consecutive */
+    uint64_t next_us;    /* when something will be tried next; USEC_INFINITY: nothing planned */
     enum rec_level next_level;
     uint32_t next_attempt, next_attempts;
     const char *reason;  /* static text, never NULL: why it is in this state */
@@ -249,6 +248,9 @@ struct rec_host_view {
 #define REC_GUARDS_MAX 16
 void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t component, uint64_t now_us,
     struct rec_component_view *ret);
+/* Restarts in the last hour and day; not part of the view, which is taken after each event. */
+void recovery_component_budget(const struct recovery *r, uint32_t tenant, uint32_t component, uint64_t now_us,
+    uint32_t *ret_hour, uint32_t *ret_day);
 void recovery_tenant_view(
     const struct recovery *r, uint32_t tenant, uint64_t now_us, struct rec_tenant_view *ret);
 void recovery_host_view(const struct recovery *r, uint64_t now_us, struct rec_host_view *ret);

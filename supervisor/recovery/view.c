@@ -78,8 +78,6 @@ void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t
     ret->since_us = c->since_us;
     ret->fails = c->fails;
     ret->oks = c->oks;
-    ret->restarts_hour = history_count(&c->restarts, USEC_PER_HOUR, now_us);
-    ret->restarts_day = history_count(&c->restarts, USEC_PER_DAY, now_us);
     ret->reason = c->reason;
     ret->held_by = held_by(r, c, now_us);
     p = tenant_plan(c);
@@ -92,6 +90,18 @@ void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t
                                                                                             : REC_L3;
         ret->next_attempt = ret->next_attempts = 1;
     }
+}
+
+void recovery_component_budget(const struct recovery *r, uint32_t tenant, uint32_t component, uint64_t now_us,
+    uint32_t *ret_hour, uint32_t *ret_day)
+{
+    const struct rec_tenant *t = find(r, tenant);
+
+    *ret_hour = *ret_day = 0;
+    if (!t || component >= t->n)
+        return;
+    *ret_hour = history_count(&t->c[component]->restarts, USEC_PER_HOUR, now_us);
+    *ret_day = history_count(&t->c[component]->restarts, USEC_PER_DAY, now_us);
 }
 
 void recovery_tenant_view(

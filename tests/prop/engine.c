@@ -36,6 +36,7 @@ void part_started(struct world *w, struct tenant *t, int part)
     p->exit_at = NEVER;
     if (part == PROXY)
         p->running = true;
+    lazy_wake(w, t, part);
 }
 
 void part_died(struct world *w, struct tenant *t, int part, bool by_operator, bool told)
@@ -49,6 +50,7 @@ void part_died(struct world *w, struct tenant *t, int part, bool by_operator, bo
     p->exit_at = part == PROXY ? w->now : told && w->engine_up ? w->now + between(w, 1000, SEC / 2) : NEVER;
     if (part == GATEWAY && slot >= 0)
         t->g[slot].running = false;
+    lazy_wake(w, t, part);
 }
 
 static void stop(struct world *w, struct tenant *t, int slot)
@@ -57,6 +59,7 @@ static void stop(struct world *w, struct tenant *t, int slot)
         return;
     t->g[slot].running = false;
     t->part[GATEWAY].dies_at = NEVER;
+    lazy_wake(w, t, GATEWAY);
     world_deliver(w,
         (struct rec_event){.type = REC_EV_EXIT, .tenant = t->index, .component = GATEWAY, .exit.ours = true});
 }
@@ -73,10 +76,12 @@ static void start(struct world *w, struct tenant *t, int slot)
     part_started(w, t, GATEWAY);
 }
 
-static void mend(struct tenant *t, int part, enum rec_level level)
+static void mend(struct world *w, struct tenant *t, int part, enum rec_level level)
 {
-    if (t->part[part].cure <= level)
-        t->part[part].fault = FAULT_NONE;
+    if (t->part[part].cure > level || t->part[part].fault == FAULT_NONE)
+        return;
+    t->part[part].fault = FAULT_NONE;
+    lazy_wake(w, t, part);
 }
 
 /* ---- the end of an action */
@@ -89,6 +94,7 @@ static void finish(struct world *w, struct tenant *t, struct op *op, enum rec_do
     bool ours = op == &t->op[RESUMED];
 
     op->on = false;
+    lazy_wake(w, t, GATEWAY);
     if (ours)
         return; /* the core never heard of it */
     if (!world_write(w)) {
@@ -121,7 +127,7 @@ void op_begin(struct world *w, struct tenant *t, const struct rec_action *a)
 /* ---- bring-up and restarts */
 static void launch_proxy(struct world *w, struct tenant *t, struct op *op)
 {
-    mend(t, PROXY, op->a.level);
+    mend(w, t, PROXY, op->a.level);
     t->part[PROXY].running = false;
     if (t->part[PROXY].fault != FAULT_START)
         part_started(w, t, PROXY);
@@ -174,7 +180,7 @@ static void run_restart(struct world *w, struct tenant *t, struct op *op, int ba
         if (op->on)
             wait(w, op, base + 1, between(w, SEC / 10, 11 * SEC));
     } else {
-        mend(t, GATEWAY, op->a.level);
+        mend(w, t, GATEWAY, op->a.level);
         if (t->part[GATEWAY].fault == FAULT_START || (!w->last_phase && chance(w, 1))) {
             finish(w, t, op, REC_DONE_FAILED);
             return;
@@ -198,7 +204,8 @@ static void run_restart_all(struct world *w, struct tenant *t, struct op *op)
         else if (w->now >= op->until)
             finish(w, t, op, REC_DONE_FAILED);
         else
-            wait(w, op, 1, SEC / 10);
+            lazy_wait(w, op, SEC / 10,
+                p->running && p->fault != FAULT_HANG ? MIN(p->healthy_at, op->until) : op->until);
     } else {
         run_restart(w, t, op, 2);
     }
@@ -239,7 +246,7 @@ static enum saga_result do_start(struct world *w, struct tenant *t, struct op *o
     if (slot < 0 || !t->g[slot].exists)
         return SAGA_MISSING;
     if (slot == op->new) {
-        mend(t, GATEWAY, REC_L3);
+        mend(w, t, GATEWAY, REC_L3);
         op->until = w->now + w->deadline_us[GATEWAY];
     }
     if (t->part[GATEWAY].fault == FAULT_START)
@@ -262,6 +269,16 @@ static enum saga_result do_verify(struct world *w, struct tenant *t, struct op *
         return SAGA_ENGINE_GONE;
     t->g[op->new].verified = true;
     return SAGA_OK;
+}
+
+/* When do_verify() will know, if nothing happens. */
+static uint64_t verified_at(const struct world *w, const struct tenant *t, const struct op *op)
+{
+    const struct part *p = &t->part[GATEWAY];
+
+    if (p->fault == FAULT_HANG || p->fault == FAULT_BLIND || op->bad)
+        return op->until;
+    return MIN(op->until, p->healthy_at + w->p.rise * w->interval_us);
 }
 
 static enum saga_result do_create(struct tenant *t, struct op *op)
@@ -360,7 +377,7 @@ static void run_redeploy(struct world *w, struct tenant *t, struct op *op)
     if (!op->on)
         return; /* the daemon died meanwhile */
     if (again && r == SAGA_ENGINE_GONE) {
-        wait(w, op, 1, SEC / 2);
+        lazy_wait(w, op, SEC / 2, verified_at(w, t, op));
         return;
     }
     if (r != SAGA_OK)
@@ -448,6 +465,7 @@ void op_abandon(struct world *w, struct tenant *t, int part)
     if (!op->on)
         return;
     op->on = false;
+    lazy_wake(w, t, GATEWAY);
     if (!w->engine_up || part == PROXY)
         return;
     /* The engine ends what it began, half of the time. */

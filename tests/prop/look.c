@@ -14,6 +14,8 @@ static void changed(struct world *w, struct tenant *t, int k, const struct rec_c
         rec_state_to_string(s->state), rec_state_to_string(v->state), v->reason);
     for (int l = 0; l < _REC_LEVEL_MAX && (v->state == REC_BACKOFF || v->state == REC_QUARANTINED); l++)
         s->spent[l] = s->spent[l] || s->vain[l];
+    s->presence = REC_PRESENCE_UNKNOWN; /* it may think so already, or think otherwise */
+    lazy_wake(w, t, k);
     if (v->state == REC_BACKOFF && s->state != REC_RECOVERING)
         check_evidence(w, t, k);
     if (v->state != REC_BACKOFF)
@@ -33,9 +35,9 @@ static void changed(struct world *w, struct tenant *t, int k, const struct rec_c
     s->state_since_us = w->now;
 }
 
-static void healthy_for_long(struct world *w, struct shadow *s)
+void check_calm(const struct world *w, struct shadow *s)
 {
-    if (w->now - s->state_since_us < w->p.reset_us)
+    if (s->state != REC_HEALTHY || w->now - s->state_since_us < w->p.reset_us)
         return;
     memset(s->tries, 0, sizeof(s->tries));
     memset(s->refused, 0, sizeof(s->refused));
@@ -157,6 +159,19 @@ static void look_at_due(struct world *w, struct tenant *t, int k, const struct r
             k == PROXY ? "proxy" : "gateway");
 }
 
+/* The next trial of what is quarantined keeps its time, unless there is news of it. */
+static void look_at_trial(struct world *w, struct tenant *t, int k, const struct rec_component_view *v)
+{
+    struct shadow *s = &t->s[k];
+
+    if (v->state == REC_QUARANTINED && s->state == REC_QUARANTINED && s->next_trial_us != 0 && !s->news &&
+        v->next_us > s->next_trial_us && core_now(w) < s->next_trial_us)
+        violation(w, INV_LIVENESS, "%s/%s: its trial is put off by %.0f s for nothing", t->slug,
+            k == PROXY ? "proxy" : "gateway", (double)(v->next_us - s->next_trial_us) / 1e6);
+    s->next_trial_us = v->state == REC_QUARANTINED ? v->next_us : 0;
+    s->news = false;
+}
+
 static uint64_t patience(const struct world *w, const struct tenant *t, int k)
 {
     /* 30 minutes, and what the restarts themselves may take: their time to start, one after the other. */
@@ -173,10 +188,12 @@ static void look_at_end(struct world *w, struct tenant *t, int k, const struct r
     if (!w->last_phase || !t->broken[k])
         return;
     recovery_tenant_view(w->r, t->index, core_now(w), &tv);
-    if (!tv.quarantined && w->host == REC_HOST_NORMAL && !by_a_guard(v->held_by) && v->state != REC_HELD)
+    if (s->clear)
         s->broken_us += w->now - s->seen_us;
     if (tv.quarantined)
         s->broken_us = 0;
+    s->clear =
+        !tv.quarantined && w->host == REC_HOST_NORMAL && !by_a_guard(v->held_by) && v->state != REC_HELD;
     if (s->broken_us > patience(w, t, k))
         violation(w, INV_LIVENESS, "%s/%s: broken for %.0f min with the guards clear, and not quarantined",
             t->slug, k == PROXY ? "proxy" : "gateway", (double)s->broken_us / 6e7);
@@ -204,10 +221,10 @@ void check_after(struct world *w)
 
         for (int k = 0; k < 2; k++) {
             recovery_component_view(w->r, t->index, (uint32_t)k, core_now(w), &v);
+            look_at_trial(w, t, k, &v);
             if (v.state != t->s[k].state)
                 changed(w, t, k, &v);
-            if (v.state == REC_HEALTHY)
-                healthy_for_long(w, &t->s[k]);
+            check_calm(w, &t->s[k]);
             if (v.state == REC_VERIFYING && v.oks >= w->p.rise)
                 t->s[k].ever_up = true;
             look_at_plan(w, t, k, &v);

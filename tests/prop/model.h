@@ -43,6 +43,9 @@ struct part { /* a proxy or a gateway, as it is */
     uint64_t healthy_at, dies_at, probe_at, probed_at, exit_at;
     bool exit_operator;
     uint64_t restart_count;
+    bool lazy;            /* its next probe is far away because none would say anything new */
+    uint32_t blind;       /* probes in a row that we could not make */
+    uint64_t flaky_until; /* half a day of it says no more than some minutes */
 };
 
 struct op {
@@ -54,6 +57,7 @@ struct op {
     int old, new; /* slots of the tenant's containers */
     bool bad;     /* the new container will not do */
     bool bounced; /* the driver cannot take it */
+    bool lazy;    /* it waits for something to happen */
 };
 
 /* What anybody who watched would know about one component. Times are the world's. */
@@ -64,14 +68,17 @@ struct shadow {
     uint64_t good_from_us; /* of those that started before it, the core may not count the good ones */
     bool hard;             /* there is evidence other than failed probes */
     bool dead;             /* a proxy that was seen to end, or not to be there */
-    bool down;             /* the same of a gateway */
+    bool launched;         /* a proxy, since the daemon started */
+    bool let_go;           /* released, and not acted upon since */
+    uint64_t died_us;
+    bool down; /* the same of a gateway */
     bool died_in_flight, held, quarantined, released, op_wanted, ever_up;
     uint64_t held_until_us, half_open_us, old_half_open_us, restart_count;
     uint32_t tries[_REC_LEVEL_MAX], uncounted[_REC_LEVEL_MAX], refused[_REC_LEVEL_MAX];
     uint32_t bring_up_failures;
     enum rec_level reached; /* the highest rung that was rightly used */
-    uint64_t restarts[64],
-        all[64]; /* those that budgets bound; with everybody's, which use them up as well */
+    uint64_t restarts[64];  /* ours and an operator's */
+    uint64_t all[64];       /* with the engine's, which use up the budgets as well */
     uint32_t n_restarts, n_all;
     struct rec_action act; /* in flight, if its id is not 0 */
     bool act_automatic, act_urgent, act_trial, act_along;
@@ -90,11 +97,16 @@ struct shadow {
     uint32_t n_dues;
     bool was_held_back, neighbour_ill;
     bool vain[_REC_LEVEL_MAX],
-        spent[_REC_LEVEL_MAX];   /* an attempt that brought nothing up; and it is known */
-    bool with_engine;            /* found stopped when the engine was back */
-    uint64_t trial_us;           /* the last one, or when quarantine began */
-    bool engine_restarted;       /* since the last action: it used up attempts that were planned already */
-    uint64_t seen_us, broken_us; /* last phase: how long it has been broken with the guards clear */
+        spent[_REC_LEVEL_MAX];  /* an attempt that brought nothing up; and it is known */
+    bool with_engine;           /* found stopped when the engine was back */
+    uint64_t trial_us;          /* the last one, or when quarantine began */
+    uint64_t next_trial_us;     /* as it was shown */
+    enum rec_presence presence; /* as it was told */
+    bool news;                  /* reason for another time of the next trial */
+    bool engine_restarted;      /* since the last action: it used up attempts that were planned already */
+    /* last phase: how long it has been broken with the guards clear, as they were at the last look */
+    uint64_t seen_us, broken_us;
+    bool clear;
 };
 
 struct tenant {
@@ -110,6 +122,10 @@ struct tenant {
     uint32_t n_redeploys;
     uint64_t paused_until_us, resume_at, resume_delay;
     bool broken[2]; /* last phase: this one stays broken */
+    /* the gateway, as the core was told last, and its state then and ever since */
+    enum rec_presence told_presence;
+    uint64_t told_count;
+    enum rec_state told_state;
     /* in the store */
     int64_t quarantine_since, pause_until, hold_until;
     bool told_quarantined;
@@ -140,20 +156,20 @@ enum invariant {
 struct world {
     uint64_t seed, rng;
     bool verbose, failed, last_phase;
+    bool dense;         /* no probe, ping or list is left out */
     uint64_t now, base; /* the core's clock is now - base: a reboot begins it anew */
     struct recovery_params p;
     struct recovery_host_params hp;
     uint64_t interval_us, deadline_us[2];
     struct recovery *r;
-    struct tenant t[TENANTS_MAX];
     uint32_t n;
 
     bool engine_up, engine_hung;
-    uint64_t engine_back_at, ping_at, relist_at, weather_at, restart_at;
+    uint64_t engine_back_at, ping_at, relist_at, list_all_at, weather_at, calm_at, restart_at;
     uint64_t weather_gap_us;
     int crash_in; /* writes until the daemon dies; < 0: it lives on */
     bool crash_now;
-    struct row rows[ROWS_MAX];
+    struct row *rows; /* ROWS_MAX */
     uint32_t n_rows;
     uint64_t starts[64];
     uint32_t n_starts;
@@ -169,17 +185,18 @@ struct world {
     uint32_t n_canaries;
     uint64_t mass_since;
     enum rec_host_state host;
-    uint64_t exercised[_INV_MAX], held_back, actions, crashes;
+    uint64_t exercised[_INV_MAX], held_back, actions, crashes, events;
     enum invariant broken;
     char why[256];
+    struct tenant t[TENANTS_MAX];
 };
 
 /* ---- world.c */
 uint64_t rnd(struct world *w, uint64_t n); /* 0 .. n-1 */
 bool chance(struct world *w, unsigned percent);
 uint64_t between(struct world *w, uint64_t a_us, uint64_t b_us);
-void world_init(struct world *w, uint64_t seed, bool verbose);
-void world_boot(struct world *w); /* the daemon starts */
+void world_init(struct world *w, uint64_t seed, bool dense, bool verbose); /* keeps w->rows */
+void world_boot(struct world *w);                                          /* the daemon starts */
 void world_crash(struct world *w, bool reboot);
 void world_add_tenant(struct world *w, uint32_t i);
 /* An event for the core, and everything that follows from it at once. */
@@ -206,13 +223,31 @@ void op_abandon(struct world *w, struct tenant *t, int part);
 bool op_leftover(const struct tenant *t);
 void op_resume(struct world *w, struct tenant *t);
 
+/* ---- lazy.c */
+void lazy_plan_probe(struct world *w, struct tenant *t, int k, uint64_t took_us);
+void lazy_plan_ping(struct world *w);
+void lazy_plan_list(struct world *w);
+enum rec_presence lazy_presence(const struct tenant *t, int k);
+bool lazy_listed(
+    const struct world *w, const struct tenant *t); /* another list would say nothing new of it */
+void lazy_wait(struct world *w, struct op *op, uint64_t step_us, uint64_t until);
+void lazy_wake(struct world *w, struct tenant *t, int k);
+void lazy_wake_all(struct world *w);
+
 /* ---- weather.c */
 void weather(struct world *w);
+void weather_calm(struct world *w);  /* what makes a noise for hours is mended */
 void weather_clear(struct world *w); /* the last phase: some stay broken, all else is mended */
 
-/* ---- check.c: events in, actions out */
+/* ---- check.c: events in; judge.c: actions out */
+struct tenant *check_tenant(struct world *w, uint32_t index);
+/* Is this a restart of the component it names, or of its neighbour? A relaunch of a proxy is always one. */
+bool check_is_restart(const struct rec_action *a, bool itself);
+void check_push(uint64_t *at, uint32_t *n, uint64_t now);
 void check_boot(struct world *w);
 void check_event(struct world *w, const struct rec_event *ev);
+/* Healthy for so long that everything is forgotten. */
+void check_calm(const struct world *w, struct shadow *s);
 void check_action(struct world *w, const struct rec_action *a, bool written);
 void check_forget(struct world *w, struct tenant *t);
 /* It was decided to act: is there reason to? */

@@ -18,6 +18,8 @@ static void fall_ill(struct world *w, struct tenant *t, int k, enum fault fault)
 {
     t->part[k].fault = fault;
     t->part[k].cure = (enum rec_level)(REC_L1 + rnd(w, 4));
+    t->part[k].flaky_until = w->now + between(w, 10 * SEC, chance(w, 90) ? 5 * MINUTE : HOUR);
+    lazy_wake(w, t, k);
     if (fault == FAULT_START && w->last_phase && runs(t, k))
         part_died(w, t, k, false, true);
     if ((fault == FAULT_CRASH || fault == FAULT_LOOP) && runs(t, k))
@@ -31,12 +33,18 @@ static void one_fails(struct world *w)
     fall_ill(w, some(w), chance(w, 30) ? PROXY : GATEWAY, (enum fault)(1 + rnd(w, _FAULT_MAX - 1)));
 }
 
+static void is_mended(struct world *w, struct tenant *t)
+{
+    for (int k = 0; k < 2; k++) {
+        t->part[k].fault = FAULT_NONE;
+        lazy_wake(w, t, k);
+    }
+    t->image_missing = false;
+}
+
 static void one_is_mended(struct world *w)
 {
-    struct tenant *t = some(w);
-
-    t->part[PROXY].fault = t->part[GATEWAY].fault = FAULT_NONE;
-    t->image_missing = false;
+    is_mended(w, some(w));
 }
 
 static void one_dies(struct world *w)
@@ -64,10 +72,24 @@ static void many_fail(struct world *w)
 
 static void all_mended(struct world *w)
 {
-    for (uint32_t i = 0; i < w->n; i++) {
-        w->t[i].part[PROXY].fault = w->t[i].part[GATEWAY].fault = FAULT_NONE;
-        w->t[i].image_missing = false;
-    }
+    for (uint32_t i = 0; i < w->n; i++)
+        is_mended(w, &w->t[i]);
+}
+
+void weather_calm(struct world *w)
+{
+    for (uint32_t i = 0; i < w->n; i++)
+        for (int k = 0; k < 2; k++) {
+            struct part *p = &w->t[i].part[k];
+
+            bool noisy = p->fault == FAULT_FLAKY || p->fault == FAULT_BLIND || p->fault == FAULT_LOOP;
+
+            /* A broken proxy is tried once a minute. */
+            if (p->fault == FAULT_NONE || (!noisy && (k == GATEWAY || chance(w, 10))))
+                continue;
+            p->fault = FAULT_NONE;
+            lazy_wake(w, &w->t[i], k);
+        }
 }
 
 static void engine_fails(struct world *w)
@@ -76,6 +98,7 @@ static void engine_fails(struct world *w)
     w->engine_hung = chance(w, 30);
     w->engine_back_at = w->now + between(w, SEC / 2, chance(w, 70) ? 40 * SEC : 10 * MINUTE);
     world_note(w, "the engine goes away%s", w->engine_hung ? " (hangs)" : "");
+    lazy_wake_all(w);
     for (uint32_t i = 0; chance(w, 20) && i < w->n; i++) /* without live-restore its containers die with it */
         if (runs(&w->t[i], GATEWAY))
             part_died(w, &w->t[i], GATEWAY, false, false);
@@ -131,6 +154,7 @@ static void somebody_removes(struct world *w)
     if (t->g[slot].running)
         part_died(w, t, GATEWAY, false, true);
     t->g[slot] = (struct container){0};
+    lazy_wake(w, t, GATEWAY);
 }
 
 static void leaves_and_joins(struct world *w)
@@ -197,17 +221,16 @@ void weather_clear(struct world *w)
 
     world_note(w, "the weather clears; %u stay broken", ill);
     w->last_phase = true;
-    w->weather_at = NEVER;
+    w->weather_at = w->calm_at = NEVER;
     w->crash_in = -1;
     w->engine_back_at = MIN(w->engine_back_at, w->now);
+    lazy_wake_all(w);
     all_mended(w);
     for (uint32_t i = 0; i < ill; i++) {
         struct tenant *t = &w->t[i];
         int k = chance(w, 30) ? PROXY : GATEWAY;
 
         fall_ill(w, t, k, lasting[rnd(w, ARRAY_SIZE(lasting))]);
-        if (k == PROXY && t->part[k].fault == FAULT_CRASH)
-            t->part[k].fault = FAULT_HANG; /* one that lives a while between its deaths serves; it flaps */
         t->part[k].cure = REC_L4;
         t->broken[k] = true;
     }

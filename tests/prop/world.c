@@ -3,11 +3,9 @@
 #include "model.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#define RELIST_US (30 * SEC)
-#define PING_US (2 * SEC)
 
 /* ---- chance (splitmix64) */
 static uint64_t next_random(struct world *w)
@@ -159,6 +157,7 @@ static void step(struct world *w, struct rec_event *ev)
     struct tenant *t = tenant_of(w, ev->tenant);
     bool wide = ev->type == REC_EV_TICK || ev->type == REC_EV_ENGINE || ev->type == REC_EV_TIME_JUMP;
 
+    w->events++;
     ev->jitter = jitter(w);
     check_event(w, ev);
     recovery_step(w->r, ev, core_now(w), &out);
@@ -226,6 +225,8 @@ void world_crash(struct world *w, bool reboot)
         w->base = w->now; /* the monotonic clock begins anew */
     w->restart_at = w->now + between(w, SEC / 20, 20 * SEC);
     w->ping_at = w->relist_at = NEVER;
+    for (uint32_t i = 0; i < w->n; i++)
+        w->t[i].part[PROXY].lazy = w->t[i].part[GATEWAY].lazy = false;
 }
 
 static void restore(struct world *w, struct tenant *t)
@@ -300,14 +301,18 @@ static void join(struct world *w, struct tenant *t)
 
 static void seen(struct world *w, struct tenant *t, int part)
 {
-    const struct part *p = &t->part[part];
-    int slot = container_named(t, CNAME);
-    bool runs = part == PROXY ? p->running : slot >= 0 && t->g[slot].running;
     struct rec_event ev = {.type = REC_EV_OBSERVED, .tenant = t->index, .component = (uint32_t)part};
+    enum rec_state before = t->s[part].state;
 
-    ev.observed.presence = runs ? REC_RUNNING : part == PROXY || slot < 0 ? REC_MISSING : REC_STOPPED;
-    ev.observed.restart_count = p->restart_count;
+    ev.observed.presence = lazy_presence(t, part);
+    ev.observed.restart_count = t->part[part].restart_count;
     world_deliver(w, ev);
+    if (part != GATEWAY)
+        return;
+    t->told_presence = ev.observed.presence;
+    t->told_count = ev.observed.restart_count;
+    /* In another state the same may mean something else: it is told once more. */
+    t->told_state = w->r && before == t->s[part].state ? before : _REC_STATE_MAX;
 }
 
 static void begin_tenant(struct world *w, struct tenant *t)
@@ -321,7 +326,7 @@ void world_add_tenant(struct world *w, uint32_t i)
 {
     struct tenant *t = &w->t[i];
 
-    *t = (struct tenant){.index = UINT32_MAX};
+    *t = (struct tenant){.index = UINT32_MAX, .told_state = _REC_STATE_MAX};
     (void)snprintf(t->slug, sizeof(t->slug), "t%u", i);
     for (int k = 0; k < 2; k++)
         t->part[k] = (struct part){.dies_at = NEVER, .probe_at = NEVER, .exit_at = NEVER, .cure = REC_L4};
@@ -359,6 +364,8 @@ void world_boot(struct world *w)
     check_boot(w);
     w->ping_at = w->now + 1000;
     w->relist_at = w->now + SEC / 10;
+    for (uint32_t i = 0; i < w->n; i++)
+        w->t[i].told_state = _REC_STATE_MAX;
     for (uint32_t i = 0; i < w->n && w->r; i++)
         begin_tenant(w, &w->t[i]);
 }
@@ -379,12 +386,16 @@ static enum rec_probe truth(struct world *w, const struct tenant *t, int part)
 static void probe(struct world *w, struct tenant *t, int part)
 {
     struct part *p = &t->part[part];
-    enum rec_probe result = truth(w, t, part);
-    uint64_t took = result == REC_PROBE_FAIL && p->fault == FAULT_HANG ? (part == PROXY ? SEC : 3 * SEC)
-                                                                       : between(w, 200, 20000),
-             armed = w->now - MAX(p->probed_at, w->base), every;
+    uint64_t took, armed = w->now - MAX(p->probed_at, w->base);
     struct rec_event ev = {.type = REC_EV_PROBE, .tenant = t->index, .component = (uint32_t)part};
+    enum rec_probe result;
 
+    if (p->fault == FAULT_FLAKY && !w->dense && w->now > p->flaky_until)
+        p->fault = FAULT_NONE;
+    result = truth(w, t, part);
+    took = result == REC_PROBE_FAIL && p->fault == FAULT_HANG ? (part == PROXY ? SEC : 3 * SEC)
+                                                              : between(w, 200, 20000);
+    p->blind = result == REC_PROBE_UNKNOWN ? p->blind + 1 : 0;
     took = MIN(MIN(took, armed), core_now(w));
     ev.probe.result = result;
     ev.probe.started_us = core_now(w) - took;
@@ -393,17 +404,17 @@ static void probe(struct world *w, struct tenant *t, int part)
     world_deliver(w, ev);
     if (!w->r || !t->on)
         return;
-    every = recovery_probe_interval(w->r, t->index, (uint32_t)part);
-    p->probe_at =
-        MIN(p->probe_at, w->now + every - every / 20 + rnd(w, every / 10 + 1) + (took > SEC / 2 ? took : 0));
+    lazy_plan_probe(w, t, part, took);
 }
 
 static void relist(struct world *w)
 {
-    w->relist_at = w->now + RELIST_US;
-    if (!w->engine_up || w->engine_hung)
-        return;
-    for (uint32_t i = 0; i < w->n && w->r; i++) {
+    bool all = w->now >= w->list_all_at;
+
+    if (all)
+        w->list_all_at = w->now + between(w, 10 * MINUTE, HOUR);
+    w->relist_at = NEVER;
+    for (uint32_t i = 0; i < w->n && w->r && w->engine_up && !w->engine_hung; i++) {
         struct tenant *t = &w->t[i];
 
         if (!t->on)
@@ -412,7 +423,14 @@ static void relist(struct world *w)
             op_resume(w, t);
         else
             t->resume_at = t->resume_delay = 0;
-        seen(w, t, GATEWAY);
+        if (all || !lazy_listed(w, t))
+            seen(w, t, GATEWAY);
+    }
+    if (w->r) {
+        uint64_t asked = w->relist_at; /* by the core, meanwhile */
+
+        lazy_plan_list(w);
+        w->relist_at = MIN(w->relist_at, asked);
     }
 }
 
@@ -423,13 +441,16 @@ static void ping(struct world *w)
     if (!w->engine_up && w->now >= w->engine_back_at) {
         w->engine_up = true;
         w->engine_hung = false;
+        lazy_wake_all(w);
     }
     ev.engine.result = chance(w, 1)                      ? REC_PROBE_UNKNOWN
                        : w->engine_up && !w->engine_hung ? REC_PROBE_OK
                                                          : REC_PROBE_FAIL;
     ev.engine.hung = ev.engine.result == REC_PROBE_FAIL && w->engine_hung;
-    w->ping_at = w->now + PING_US;
+    w->ping_at = NEVER;
     world_deliver(w, ev);
+    if (w->r)
+        lazy_plan_ping(w);
 }
 
 static void dies(struct world *w, struct tenant *t, int part)
@@ -498,7 +519,19 @@ static void do_weather(struct world *w, struct tenant *t, int part)
     (void)t;
     (void)part;
     w->weather_at = w->now + between(w, w->weather_gap_us / 20, w->weather_gap_us * 2);
+    if (!w->dense && chance(w, 16)) { /* a quiet time */
+        w->weather_at = w->now + between(w, 20 * MINUTE, 6 * HOUR);
+        w->calm_at = w->now + between(w, MINUTE, chance(w, 80) ? 20 * MINUTE : 2 * HOUR);
+    }
     weather(w);
+}
+
+static void do_calm(struct world *w, struct tenant *t, int part)
+{
+    (void)t;
+    (void)part;
+    w->calm_at = NEVER;
+    weather_calm(w);
 }
 
 static void do_boot(struct world *w, struct tenant *t, int part)
@@ -536,6 +569,7 @@ bool world_next(struct world *w, uint64_t until)
     earlier(&n, w->ping_at, do_ping, NULL, 0);
     earlier(&n, w->relist_at, do_relist, NULL, 0);
     earlier(&n, w->weather_at, do_weather, NULL, 0);
+    earlier(&n, w->calm_at, do_calm, NULL, 0);
     earlier(&n, w->restart_at, do_boot, NULL, 0);
     if (w->r && recovery_next(w->r) != USEC_INFINITY)
         earlier(&n, recovery_next(w->r) + w->base, do_tick, NULL, 0);
@@ -559,6 +593,8 @@ static void vary(struct world *w)
     p->restarts_per_hour = 1 + (uint32_t)rnd(w, 8);
     p->restarts_per_day = p->restarts_per_hour + (uint32_t)rnd(w, 20);
     p->redeploys_per_day = (uint32_t)rnd(w, 4);
+    p->relaunches_per_minute = (uint32_t)rnd(w, 5);
+    p->relaunches_per_hour = p->relaunches_per_minute + (uint32_t)rnd(w, 20);
     p->l1.attempts = (uint32_t)rnd(w, 5);
     p->l2.attempts = (uint32_t)rnd(w, 4);
     p->l3.attempts = (uint32_t)rnd(w, 4);
@@ -570,17 +606,21 @@ static void vary(struct world *w)
         abort();
 }
 
-void world_init(struct world *w, uint64_t seed, bool verbose)
+void world_init(struct world *w, uint64_t seed, bool dense, bool verbose)
 {
     static const uint64_t intervals[] = {2 * SEC, 2 * SEC, 5 * SEC, 10 * SEC, 30 * SEC};
     static const uint64_t gaps[] = {5 * SEC, 20 * SEC, 60 * SEC, 5 * MINUTE};
 
-    *w = (struct world){.seed = seed,
-        .rng = seed,
-        .engine_up = true,
-        .crash_in = -1,
-        .restart_at = NEVER,
-        .verbose = verbose};
+    struct row *rows = w->rows;
+
+    memset(w, 0, offsetof(struct world, t)); /* tenants are begun one by one */
+    w->rows = rows;
+    w->seed = w->rng = seed;
+    w->engine_up = true;
+    w->crash_in = -1;
+    w->restart_at = w->calm_at = NEVER;
+    w->dense = dense;
+    w->verbose = verbose;
     w->now = USEC_PER_DAY * 20000; /* the host's real time; the core sees the time since the boot */
     w->base = w->now - between(w, 10 * SEC, 10 * USEC_PER_DAY);
     recovery_params_default(&w->p);

@@ -131,6 +131,22 @@ static inline struct rec_component_view view(const struct world *w, uint32_t t, 
     return v;
 }
 
+static inline uint32_t restarts_hour(const struct world *w, uint32_t t, uint32_t c)
+{
+    uint32_t hour, day;
+
+    recovery_component_budget(w->r, t, c, w->now, &hour, &day);
+    return hour;
+}
+
+static inline uint32_t restarts_day(const struct world *w, uint32_t t, uint32_t c)
+{
+    uint32_t hour, day;
+
+    recovery_component_budget(w->r, t, c, w->now, &hour, &day);
+    return day;
+}
+
 static inline struct rec_tenant_view tenant_view(const struct world *w, uint32_t t)
 {
     struct rec_tenant_view v;

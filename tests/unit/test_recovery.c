@@ -230,7 +230,7 @@ Test(recovery, levels_go_down_one_by_one)
     cr_assert_eq(tenant_view(&w, t).level, REC_L1);
     run(&w, w.now + 10 * MINUTE);
     cr_assert_eq(tenant_view(&w, t).level, REC_L0);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 1, "success clears no budget");
+    cr_assert_eq(restarts_hour(&w, t, 0), 1, "success clears no budget");
     cr_assert_eq(tenant_view(&w, t).redeploys_day, 1);
     end(&w);
 }
@@ -269,7 +269,7 @@ Test(recovery, the_engine_going_away_costs_nothing)
 
     exited(&w, t, 0);
     done(&w, REC_DONE_ENGINE_GONE);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 0);
+    cr_assert_eq(restarts_hour(&w, t, 0), 0);
     cr_assert_eq(view(&w, t, 0).next_level, REC_L1);
     cr_assert_eq(view(&w, t, 0).next_attempt, 1);
     cr_assert(run_to_start(&w, w.now + 5 * SEC));
@@ -287,7 +287,7 @@ Test(recovery, what_is_refused_again_and_again_is_as_good_as_tried)
     exited(&w, t, 0);
     while (w.last.level == REC_L1 && refused++ < 50) {
         done(&w, REC_DONE_REFUSED);
-        cr_assert_eq(view(&w, t, 0).restarts_hour, 0, "nothing was changed");
+        cr_assert_eq(restarts_hour(&w, t, 0), 0, "nothing was changed");
         cr_assert(run_to_start(&w, w.now + 10 * MINUTE));
     }
     cr_assert_eq(w.last.level, REC_L3);
@@ -336,7 +336,7 @@ Test(recovery, new_numbers_keep_what_was_counted)
     recovery_params_default(&p);
     p.l1.attempts = 2;
     cr_assert_eq(recovery_set_params(w.r, t, &p), 0);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 2);
+    cr_assert_eq(restarts_hour(&w, t, 0), 2);
     exited(&w, t, 0);
     cr_assert_eq(view(&w, t, 0).next_level, REC_L3);
     end(&w);
@@ -379,7 +379,7 @@ Test(recovery, restarts_per_hour_hold_and_lead_to_the_next_rung)
     }
     exited(&w, t, 0);
     cr_assert_eq(w.starts, 6);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 6);
+    cr_assert_eq(restarts_hour(&w, t, 0), 6);
     cr_assert_eq(view(&w, t, 0).next_level, REC_L3, "no restart is left, of one or of all");
     end(&w);
 }
@@ -397,7 +397,7 @@ Test(recovery, what_the_store_remembered_counts)
     for (uint64_t i = 0; i < 6; i++)
         recovery_restore_action(w.r, t, 0, REC_ACT_RESTART, REC_L1, (30 - i) * MINUTE, w.now);
     recovery_restore_action(w.r, t, 0, REC_ACT_RESTART, REC_L1, 25 * USEC_PER_HOUR, w.now);
-    cr_assert_eq(view(&w, t, 0).restarts_day, 6);
+    cr_assert_eq(restarts_day(&w, t, 0), 6);
     cr_assert_eq(tenant_view(&w, t).redeploys_day, 3);
     seen(&w, t, 0, REC_RUNNING);
     good(&w, t, 0);
@@ -640,11 +640,11 @@ Test(recovery, the_engines_own_restarts_count)
         .type = REC_EV_OBSERVED, .tenant = t, .observed = {.presence = REC_RUNNING, .restart_count = 4}};
 
     step(&w, ev);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 4, "four since the first sight of it");
+    cr_assert_eq(restarts_hour(&w, t, 0), 4, "four since the first sight of it");
     cr_assert_eq(view(&w, t, 0).next_level, REC_L3);
     ev.observed.restart_count = 9;
     step(&w, ev);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 9);
+    cr_assert_eq(restarts_hour(&w, t, 0), 9);
     cr_assert_eq(view(&w, t, 0).next_level, REC_L3);
     end(&w);
 }

@@ -22,11 +22,11 @@ Test(recovery_found, a_lost_restart_of_all_is_refunded_once)
     exited(&w, t, 0);
     run_to_start(&w, w.now + 2 * MINUTE);
     cr_assert_eq(w.last.type, REC_ACT_RESTART_ALL);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 2);
-    cr_assert_eq(view(&w, t, 1).restarts_hour, 1);
+    cr_assert_eq(restarts_hour(&w, t, 0), 2);
+    cr_assert_eq(restarts_hour(&w, t, 1), 1);
     done(&w, REC_DONE_ENGINE_GONE);
-    cr_assert_eq(view(&w, t, 0).restarts_hour, 1);
-    cr_assert_eq(view(&w, t, 1).restarts_hour, 0);
+    cr_assert_eq(restarts_hour(&w, t, 0), 1);
+    cr_assert_eq(restarts_hour(&w, t, 1), 0);
     end(&w);
 }
 
@@ -109,7 +109,7 @@ Test(recovery_found, a_launch_of_the_proxy_is_remembered_as_it_was_counted)
     new_world(&w, 1, 0);
     t = add(&w, "a", true);
     cr_assert_eq(recovery_restore_action(w.r, t, PROXY, REC_ACT_BRING_UP, REC_L0, MINUTE, w.now), 0);
-    cr_assert_eq(view(&w, t, PROXY).restarts_hour, 1);
+    cr_assert_eq(restarts_hour(&w, t, PROXY), 1);
     end(&w);
 }
 

@@ -221,7 +221,7 @@ Test(recovery_host, the_bucket_is_refilled_every_six_seconds_and_nobody_starves)
     }
     cr_assert_eq(w.starts, 20);
     cr_assert_eq(w.last.tenant, 19, "first come, first served");
-    cr_assert_eq(view(&w, 19, 0).restarts_hour, 1);
+    cr_assert_eq(restarts_hour(&w, 19, 0), 1);
     end(&w);
 }
 

@@ -339,7 +339,7 @@ Test(recovery_policy, what_went_down_with_the_engine_is_put_back_at_once)
         good(&w, t, 0);
         cr_assert_eq(view(&w, t, 0).state, REC_HEALTHY);
         cr_assert_eq(tenant_view(&w, t).level, REC_L0, "nobody's failure");
-        cr_assert_eq(view(&w, t, 0).restarts_hour, 0);
+        cr_assert_eq(restarts_hour(&w, t, 0), 0);
     }
     cr_assert_eq(w.starts, 3);
     cr_assert_eq(host_view(&w).state, REC_HOST_SETTLING, "no mass failure either");

@@ -15,7 +15,7 @@ Test(recovery_proxy, a_dead_proxy_is_relaunched_at_once_whatever_the_host_is_in)
     cr_assert_eq(w.last.level, REC_L1);
     cr_assert_eq(w.last.component, PROXY);
     cr_assert_eq(host_view(&w).restarts_in_flight, 0);
-    cr_assert_eq(view(&w, t, PROXY).restarts_hour, 1);
+    cr_assert_eq(restarts_hour(&w, t, PROXY), 1);
     done(&w, REC_DONE_OK);
     cr_assert_eq(view(&w, t, PROXY).state, REC_VERIFYING);
     end(&w);
