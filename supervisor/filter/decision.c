@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/jout.h"
 #include "base/json.h"
 
 #define TEXT_MAX 512
@@ -41,78 +42,103 @@ static json_t *clean(const char *s, size_t max)
     return json_string(copy);
 }
 
-static int put(json_t *o, const char *key, json_t *value)
+/* Most text is plain ASCII, and is written as it is. */
+static void write_text(struct jout *o, const char *s, size_t max)
 {
-    return json_object_set_new(o, key, value) < 0 ? -ENOMEM : 0;
+    _cleanup_json_ json_t *cleaned = NULL;
+    size_t n = 0;
+
+    while (n < max && s[n] >= ' ' && s[n] < 0x7f)
+        n++;
+    if (n == max || !s[n]) {
+        jout_stringn(o, s, n);
+        return;
+    }
+    cleaned = clean(s, max);
+    if (cleaned)
+        jout_string(o, json_string_value(cleaned));
+    else if (o->error >= 0)
+        o->error = -ENOMEM;
 }
 
-static int put_text(json_t *o, const char *key, const char *s)
+static void write_member(struct jout *o, const char *key, const char *s)
 {
-    return s ? put(o, key, clean(s, TEXT_MAX)) : 0;
+    if (!s)
+        return;
+    jout_key(o, key);
+    write_text(o, s, TEXT_MAX);
+}
+
+static void write_number(struct jout *o, const char *key, int64_t n)
+{
+    jout_key(o, key);
+    jout_number(o, n);
 }
 
 /* The arguments up to the budget; "argv_cut" says that something is missing. */
-static int put_argv(json_t *o, const json_t *argv)
+static void write_argv(struct jout *o, const json_t *argv)
 {
-    _cleanup_json_ json_t *out = json_array();
     size_t left = DECISION_ARGV_MAX, i;
     bool cut = false;
 
-    if (!out)
-        return -ENOMEM;
+    jout_key(o, "argv");
+    jout_open(o, '[');
     for (i = 0; i < json_array_size(argv) && left > 0; i++) {
         const char *s = json_string_value(json_array_get(argv, i));
         size_t n = s ? strlen(s) : 0;
 
-        if (json_array_append_new(out, clean(s ? s : "", left)) < 0)
-            return -ENOMEM;
+        write_text(o, s ? s : "", left);
         cut |= n > left;
         /* Each item costs its quotes and comma too, so that empty ones are bounded. */
         left -= MIN(left, n + 3);
     }
-    if ((cut || i < json_array_size(argv)) && put(o, "argv_cut", json_true()) < 0)
-        return -ENOMEM;
-    return put(o, "argv", TAKE_PTR(out));
+    jout_close(o, ']');
+    if (cut || i < json_array_size(argv)) {
+        jout_key(o, "argv_cut");
+        jout_raw(o, "true", 4);
+    }
 }
 
-static int put_env(json_t *o, const json_t *env)
+static void write_env(struct jout *o, const json_t *env)
 {
-    _cleanup_json_ json_t *out = json_array();
     size_t n = MIN(json_array_size(env), (size_t)DECISION_ENV_MAX);
 
-    if (!out)
-        return -ENOMEM;
+    jout_key(o, "env");
+    jout_open(o, '[');
     for (size_t i = 0; i < n; i++) {
         const char *s = json_string_value(json_array_get(env, i));
 
-        if (s && json_array_append_new(out, clean(s, MIN(strcspn(s, "="), (size_t)64))) < 0)
-            return -ENOMEM;
+        if (s)
+            write_text(o, s, MIN(strcspn(s, "="), (size_t)64));
     }
-    return put(o, "env", TAKE_PTR(out));
+    jout_close(o, ']');
 }
 
-int decision_to_json(const struct decision *d, json_t **ret)
+int decision_write(const struct decision *d, struct buf *out)
 {
     const struct {
         const char *key, *value;
     } texts[] = {{"tenant", d->tenant}, {"peer", d->peer}, {"method", d->method}, {"route", d->route},
         {"path", d->path}, {"object", d->object_id}, {"image", d->image}, {"rule", d->rule},
         {"reason", d->reason}};
-    _cleanup_json_ json_t *o = json_pack("{s:s, s:I, s:s, s:I}", "type", "decision", "time_us",
-        (json_int_t)d->time_us, "decision", decision_verdict_to_string(d->verdict), "latency_us",
-        (json_int_t)MIN(d->latency_us, (uint64_t)INT64_MAX));
-    int r = o ? 0 : -ENOMEM;
+    struct jout o = {.out = out};
+    size_t before = out->len;
 
-    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(texts); i++)
-        r = put_text(o, texts[i].key, texts[i].value);
-    if (r >= 0 && d->status > 0)
-        r = put(o, "status", json_integer(d->status));
-    if (r >= 0 && json_array_size(d->argv) > 0)
-        r = put_argv(o, d->argv);
-    if (r >= 0 && json_array_size(d->env) > 0)
-        r = put_env(o, d->env);
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(o);
-    return 0;
+    jout_open(&o, '{');
+    write_member(&o, "type", "decision");
+    write_number(&o, "time_us", (int64_t)d->time_us);
+    write_member(&o, "decision", decision_verdict_to_string(d->verdict));
+    write_number(&o, "latency_us", (int64_t)MIN(d->latency_us, (uint64_t)INT64_MAX));
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        write_member(&o, texts[i].key, texts[i].value);
+    if (d->status > 0)
+        write_number(&o, "status", d->status);
+    if (json_array_size(d->argv) > 0)
+        write_argv(&o, d->argv);
+    if (json_array_size(d->env) > 0)
+        write_env(&o, d->env);
+    jout_close(&o, '}');
+    if (o.error < 0)
+        buf_truncate(out, before);
+    return o.error;
 }

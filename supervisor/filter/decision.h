@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/defs.h"
 
 enum decision_verdict {
@@ -34,9 +35,11 @@ struct decision {
 
 #define DECISION_ARGV_MAX ((size_t)6144)
 #define DECISION_ENV_MAX 64
+#define DECISION_MAX ((size_t)32 * 1024) /* of a whole record */
 
 const char *decision_verdict_to_string(enum decision_verdict v);
 
-/* The record: {"type":"decision","time_us":..,"tenant":..,...}. Control bytes and invalid UTF-8 in outside
- * text come as '?'. Always below 32 KiB. -ENOMEM. */
-int decision_to_json(const struct decision *d, json_t **ret) _must_check_;
+/* Appends the record: {"type":"decision","time_us":..,"tenant":..,...}, one line without its end. Control
+ * bytes and invalid UTF-8 in outside text come as '?'. Always below 32 KiB. -ENOMEM; -E2BIG by the buffer's
+ * limit; then nothing is appended. */
+int decision_write(const struct decision *d, struct buf *out) _must_check_;

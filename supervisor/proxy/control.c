@@ -99,15 +99,13 @@ static bool has_room(const struct control *c, size_t len, enum message_type type
     return c->n_queue < CONTROL_QUEUE_MAX / 4 * part && c->queue_bytes + len <= QUEUE_BYTES_MAX / 4 * part;
 }
 
-static int control_queue(struct control *c, const json_t *j, enum message_type type)
+/* Takes the text over. */
+static int control_queue_text(struct control *c, char *line, size_t len, enum message_type type)
 {
-    _cleanup_free_ char *text = j ? json_to_string(j) : NULL;
-    size_t len = text ? strlen(text) : 0;
+    _cleanup_free_ char *text = line;
 
     if (c->io.fd < 0)
         return -ENOTCONN;
-    if (!text)
-        return -ENOMEM;
     if (len > CONTROL_MESSAGE_MAX)
         return -E2BIG;
     if (!has_room(c, len, type))
@@ -118,6 +116,13 @@ static int control_queue(struct control *c, const json_t *j, enum message_type t
     c->stats_queued |= type == MESSAGE_STATS;
     control_flush(c);
     return 0;
+}
+
+static int control_queue(struct control *c, const json_t *j, enum message_type type)
+{
+    char *text = j ? json_to_string(j) : NULL;
+
+    return text ? control_queue_text(c, text, strlen(text), type) : -ENOMEM;
 }
 
 static int control_send(struct control *c, const json_t *j)
@@ -497,8 +502,11 @@ void control_ready(struct control *c)
     send_type(c, "ready");
 }
 
-void control_record(struct control *c, const json_t *record, bool done)
+void control_record(struct control *c, struct buf *record, bool done)
 {
-    if (control_queue(c, record, done ? MESSAGE_DEED : MESSAGE_RECORD) < 0)
+    size_t len = record->len;
+    char *text = buf_take(record);
+
+    if (!text || control_queue_text(c, text, len, done ? MESSAGE_DEED : MESSAGE_RECORD) < 0)
         c->proxy->counters.dropped++;
 }

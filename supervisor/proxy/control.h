@@ -37,8 +37,8 @@ void control_drain(struct control *c);
 void control_hand_over_exec(struct control *c, const struct registry_exec *x);
 /* Queues a record ("type":"decision"); dropped and counted in proxy.counters when its part of the queue is
  * full or nobody listens. One of what was done (`done`) finds room when refusals and reads do not: a client
- * cannot hide it behind a flood of those. */
-void control_record(struct control *c, const json_t *record, bool done);
+ * cannot hide it behind a flood of those. The text is taken over. */
+void control_record(struct control *c, struct buf *record, bool done);
 
 /* What is to be staged. With `path` (may be NULL) it must appear there: again, after a reboot, or inside what
  * was staged for another bind, and only then read-only by its own mount. */

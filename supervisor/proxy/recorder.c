@@ -90,30 +90,31 @@ static void wait_for_room(struct recorder *r, int error)
         give_up(r, EIO);
 }
 
-static int append(struct recorder *r, const json_t *record)
+static int append(struct recorder *r, const char *line, size_t len)
 {
-    _cleanup_free_ char *text = json_to_string(record);
-    size_t len = text ? strlen(text) : 0;
+    int k;
 
-    if (!text)
-        return -ENOMEM;
     if (unwritten(r) + len + 1 > RECORDER_QUEUE_MAX)
         return -EAGAIN;
-    text[len] = '\n'; /* in place of the NUL: one append, so that a line is whole or absent */
-    return buf_add(&r->out, text, len + 1);
+    k = buf_reserve(&r->out, len + 1); /* so that a line is whole or absent */
+    if (k >= 0)
+        k = buf_add(&r->out, line, len);
+    return k < 0 ? k : buf_add(&r->out, "\n", 1);
 }
 
 /* Only once everything before it is out: the count belongs where the gap is. */
 static void tell_dropped(struct recorder *r)
 {
     _cleanup_json_ json_t *j = NULL;
+    _cleanup_free_ char *text = NULL;
     uint64_t n = r->dropped - r->dropped_told;
 
     if (n == 0)
         return;
     j = json_pack("{s:s, s:I, s:s, s:I}", "type", "dropped", "time_us", (json_int_t)clock_now(CLOCK_REALTIME),
         "tenant", r->proxy->policy->tenant, "records", (json_int_t)n);
-    if (j && append(r, j) >= 0) {
+    text = j ? json_to_string(j) : NULL;
+    if (text && append(r, text, strlen(text)) >= 0) {
         log_warning("%llu decision records were dropped: standard output was not read fast enough",
             (unsigned long long)n);
         r->dropped_told = r->dropped;
@@ -162,10 +163,10 @@ static void on_timer(struct loop_timer *t)
         flush(r);
 }
 
-void recorder_record(struct recorder *r, const json_t *record)
+void recorder_record(struct recorder *r, const struct buf *record)
 {
     /* Behind a gap nothing is appended until the gap has been told. */
-    if (r->failed || r->dropped != r->dropped_told || append(r, record) < 0)
+    if (r->failed || r->dropped != r->dropped_told || append(r, record->data, record->len) < 0)
         r->dropped++;
     if (r->failed || r->waiting)
         return;

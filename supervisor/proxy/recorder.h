@@ -3,8 +3,7 @@
  * {"type":"dropped","time_us":...,"tenant":"a","records":N}. */
 #pragma once
 
-#include <jansson.h>
-
+#include "base/buf.h"
 #include "base/defs.h"
 #include "proxy/proxy.h"
 
@@ -21,4 +20,5 @@ int recorder_new(struct proxy *p, int fd, struct recorder **ret) _must_check_;
 /* Writes what can be written without waiting. */
 struct recorder *recorder_free(struct recorder *r);
 
-void recorder_record(struct recorder *r, const json_t *record);
+/* One line without its end. */
+void recorder_record(struct recorder *r, const struct buf *record);

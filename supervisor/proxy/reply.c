@@ -17,10 +17,12 @@
 #include "proxy/registry.h"
 
 /* ---- records */
+#define RECORD_USUAL ((size_t)500) /* most need no more memory than this */
+
 /* The record is what is logged: a line for each refusal would make the log a tenant's to fill. */
 static void record_send(struct proxy *p, const struct decision *d, bool done)
 {
-    _cleanup_json_ json_t *j = NULL;
+    _cleanup_buf_ struct buf text = {.limit = DECISION_MAX};
 
     if (d->verdict == DECISION_ALLOW)
         log_debug("%s %s %d", d->method ? d->method : "-", d->route ? d->route : "-", d->status);
@@ -28,12 +30,12 @@ static void record_send(struct proxy *p, const struct decision *d, bool done)
         log_debug("%s: %s %s %s%s%s: %d %s: %s", decision_verdict_to_string(d->verdict), d->peer,
             d->method ? d->method : "-", d->route ? d->route : "-", d->object_id ? " " : "",
             d->object_id ? d->object_id : "", d->status, d->rule ? d->rule : "", d->reason ? d->reason : "");
-    if ((!p->control && !p->recorder) || decision_to_json(d, &j) < 0)
+    if ((!p->control && !p->recorder) || buf_reserve(&text, RECORD_USUAL) < 0 || decision_write(d, &text) < 0)
         return;
     if (p->control)
-        control_record(p->control, j, done);
+        control_record(p->control, &text, done);
     else
-        recorder_record(p->recorder, j);
+        recorder_record(p->recorder, &text);
 }
 
 void exchange_record_malformed(struct proxy *p, const char *peer, int status, const char *text)

@@ -69,11 +69,15 @@ static int work_policy(const json_t *in)
 
 static int work_decision(const json_t *in)
 {
-    struct decision d = {
-        .tenant = "a", .reason = "x", .argv = json_object_get(in, "Cmd"), .env = json_object_get(in, "Env")};
-    _cleanup_json_ json_t *out = NULL;
+    struct decision d = {.tenant = "a",
+        .peer = "\xff",
+        .path = "\x01",
+        .reason = "\xc3\xa9",
+        .argv = json_object_get(in, "Cmd"),
+        .env = json_object_get(in, "Env")};
+    _cleanup_buf_ struct buf out = {0};
 
-    return decision_to_json(&d, &out);
+    return decision_write(&d, &out);
 }
 
 static void exhaust(const char *file, work_fn work)
