@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status events denials init deploy remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
+    local verbs="status top events denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -36,16 +36,16 @@ _clawsup() {
         return
         ;;
     --sort)
-        mapfile -t COMPREPLY < <(compgen -W "name state restarts cpu memory disk" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "name state restarts cpu memory disk requests refusals" -- "$cur")
         return
         ;;
-    --lines | --api | --image | --user | --port | --health | --sandbox-images | --cpus | --memory | --pids | --disk | --timeout)
+    --lines | --since | --interval | --count | --api | --image | --user | --port | --health | --sandbox-images | --cpus | --memory | --pids | --disk | --timeout)
         return
         ;;
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --socket | --config | --body | --for | --lines | --api | --tenant | --state | --sort | --output | --data-root | --env-file | \
+        --socket | --config | --body | --for | --lines | --since | --interval | --count | --api | --tenant | --state | --sort | --output | --data-root | --env-file | \
             --image | --user | --port | --health | --sandbox-images | --cpus | --memory | --pids | --disk | --timeout) ((i++)) ;;
         -*) ;;
         *)
@@ -59,7 +59,8 @@ _clawsup() {
     init) options+=" --image --data-root --user --port --health --sandbox-images --cpus --memory --pids --disk --output --full --force --yes" ;;
     deploy) options+=" --timeout" ;;
     remove) options+=" --yes --purge" ;;
-    events) options+=" --follow --lines --tenant" ;;
+    events) options+=" --follow --since --lines --tenant" ;;
+    top) options+=" --interval --count --sort" ;;
     pause) options+=" --for" ;;
     explain) options+=" --body --api" ;;
     import-compose) options+=" --output --force --tenant --data-root --env-file" ;;

@@ -4,7 +4,7 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status events denials init deploy remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
+set -l verbs status top events denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
 set -l on_tenant status events denials deploy remove restart redeploy pause resume release explain
 
 complete -c clawsup -f
@@ -17,6 +17,8 @@ complete -c clawsup -s h -l help -d Help
 complete -c clawsup -l version -d 'Version of clawsup'
 
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'How the tenants are'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a top -d 'What the tenants use now'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a diff -d 'The configuration on disk against what runs'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a denials -d 'What a tenant was refused'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a init -d 'Write a commented tenant file'
@@ -72,3 +74,7 @@ complete -c clawsup -n '__fish_seen_subcommand_from init remove' -l yes -d 'Do n
 complete -c clawsup -n '__fish_seen_subcommand_from remove' -l purge -d 'Delete its data, too'
 complete -c clawsup -n '__fish_seen_subcommand_from deploy' -l timeout -x -d 'How long to wait'
 complete -c clawsup -n '__fish_seen_subcommand_from deploy' -F
+complete -c clawsup -n '__fish_seen_subcommand_from events' -l since -x -a '10m 1h 1d' -d 'Only later ones'
+complete -c clawsup -n '__fish_seen_subcommand_from top' -l interval -x -d 'Between two looks'
+complete -c clawsup -n '__fish_seen_subcommand_from top' -l count -x -d 'So many looks'
+complete -c clawsup -n '__fish_seen_subcommand_from top' -l sort -x -a 'cpu memory disk requests refusals name' -d 'Order'

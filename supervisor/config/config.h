@@ -177,6 +177,12 @@ enum config_change {
 unsigned config_tenant_changes(const struct config_tenant *a, const struct config_tenant *b);
 /* True when nothing that a running tenant depends on differs (mark and sweep leaves it alone). */
 bool config_tenant_equal(const struct config_tenant *a, const struct config_tenant *b);
+/* The keys that differ, in the order of the tables: "gateway.image", with both values as they would be
+ * written, or NULL for what is long, has no short form, or may hold a secret. Negative returns end it and are
+ * passed on. */
+typedef int (*config_changed_fn)(const char *key, const char *before, const char *after, void *userdata);
+int config_tenant_changed_keys(
+    const struct config_tenant *a, const struct config_tenant *b, config_changed_fn fn, void *userdata);
 /* True when host-wide values that need a restart of clawsupd differ (runtime_dir, state_dir, engine_socket,
  * ...); `e` names the first. */
 bool config_needs_restart(const struct config *a, const struct config *b, struct err *e);

@@ -110,8 +110,7 @@ static bool equal_strv(const struct config_strv *p, const struct config_strv *q)
     return true;
 }
 
-/* Groups are never equal here. */
-static bool key_equal(const struct config_key *k, const void *a, const void *b)
+bool config_key_equal(const struct config_key *k, const void *a, const void *b)
 {
     switch (k->type) {
     case CONFIG_KEY_STRING:
@@ -153,7 +152,7 @@ unsigned config_schema_changes(
             continue; /* the policy as a whole, below */
         if (k->type == CONFIG_KEY_GROUP)
             changes |= config_schema_changes(k->group, pa, pb, k->change ? k->change : change);
-        else if (!key_equal(k, pa, pb))
+        else if (!config_key_equal(k, pa, pb))
             changes |= k->change ? k->change : change;
     }
     return changes;
@@ -189,7 +188,7 @@ bool config_needs_restart(const struct config *a, const struct config *b, struct
         const struct config_key *k = &s->keys[i];
 
         if ((k->flags & CONFIG_KEY_RESTART) &&
-            !key_equal(k, (const char *)a + k->offset, (const char *)b + k->offset)) {
+            !config_key_equal(k, (const char *)a + k->offset, (const char *)b + k->offset)) {
             (void)err_set(
                 e, -EINVAL, "%s differs; it takes effect with the next restart of clawsupd", k->name);
             return true;

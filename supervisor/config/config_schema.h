@@ -1,5 +1,6 @@
 /* config_schema.h: one table of keys per group. It drives reading, defaults, comparison, the errors for
- * unknown keys and the manual page. Internal to the room; the manual's test reads it too. */
+ * unknown keys and the manual page. Internal to the room; the manual's test and `clawsup init` read
+ * it too. */
 #pragma once
 
 #include "base/defs.h"
@@ -77,3 +78,6 @@ unsigned config_schema_changes(
 /* Writes the table's defaults into `base` (and `tenant`, `tenant->policy` for keys that live there). -ENOMEM.
  */
 int config_schema_defaults(const struct config_schema *s, void *base, struct config_tenant *tenant);
+
+/* config_diff.c: the values at `a` and `b` are the same; groups and policy lists never are. */
+bool config_key_equal(const struct config_key *k, const void *a, const void *b);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rfc3339.h"
 #include "base/str.h"
 
@@ -71,6 +72,17 @@ bool text_time(const json_t *o, const char *key, uint64_t *ret_us)
     const char *s = json_string_value(json_object_get(o, key));
 
     return s && rfc3339_parse(s, ret_us) >= 0;
+}
+
+int text_since(const char *s, uint64_t *ret_us)
+{
+    uint64_t back, now = clock_now(CLOCK_REALTIME);
+
+    if (str_parse_duration(s, &back) >= 0) {
+        *ret_us = back < now ? now - back : 0;
+        return 0;
+    }
+    return rfc3339_parse(s, ret_us);
 }
 
 void text_between(char *out, size_t n, uint64_t a_us, uint64_t b_us)

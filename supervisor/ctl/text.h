@@ -28,6 +28,9 @@ uint64_t text_u64(const json_t *o, const char *key, uint64_t fallback);
 /* The member as a time; false when it is absent, null or malformed. */
 bool text_time(const json_t *o, const char *key, uint64_t *ret_us);
 
+/* "10m" before now, or an RFC 3339 time in UTC. -EINVAL. Reads the clock. */
+int text_since(const char *s, uint64_t *ret_us);
+
 /* "12s ago", "just now", "in 4.1s". `n` >= 48 is always enough. */
 void text_ago(char *out, size_t n, uint64_t now_us, uint64_t at_us);
 /* "4.1s": the time between the two, in either order. */

@@ -13,7 +13,8 @@
 #define LINES_MAX 10000
 
 static bool arg_follow;
-static const char *arg_lines, *arg_tenant;
+static const char *arg_lines, *arg_tenant, *arg_since;
+static uint64_t since_us; /* earlier events are not shown */
 
 static enum text_colour kind_colour(const char *kind)
 {
@@ -42,12 +43,31 @@ static void print_event(const struct ctl *c, const json_t *e)
             "%-27s  %-20s  %s%-8s%s  %s\n", at, safe_subject, sgr, kind, *sgr ? TEXT_RESET : "", text);
 }
 
+static bool is_late_enough(const json_t *event)
+{
+    uint64_t at;
+
+    return since_us == 0 || !text_time(event, "at", &at) || at >= since_us;
+}
+
+/* The answer with what --since leaves of it. */
+static int print_json_list(json_t *reply)
+{
+    json_t *list = json_object_get(reply, "events");
+
+    for (size_t i = json_array_size(list); i-- > 0;)
+        if (!is_late_enough(json_array_get(list, i)))
+            (void)json_array_remove(list, i);
+    return ctl_print_json(reply, false);
+}
+
 static bool print_list(const struct ctl *c, const json_t *reply)
 {
     const json_t *list = json_object_get(reply, "events");
 
     for (size_t i = 0; i < json_array_size(list); i++)
-        print_event(c, json_array_get(list, i));
+        if (is_late_enough(json_array_get(list, i)))
+            print_event(c, json_array_get(list, i));
     return fflush(stdout) == 0;
 }
 
@@ -91,6 +111,14 @@ static int run(struct ctl *c, char **args, int n)
     if (arg_lines && str_parse_u64(arg_lines, LINES_MAX, &lines) < 0)
         return ctl_fail(
             c, CTL_USAGE, "usage", NULL, "--lines: a number up to %d, not '%s'", LINES_MAX, arg_lines);
+    if (arg_since && !arg_lines)
+        lines = LINES_MAX;
+    if (arg_since && text_since(arg_since, &since_us) < 0)
+        return ctl_fail(c, CTL_USAGE, "usage", "10m, 2h, 1d, or 2026-05-01T10:00:00Z",
+            "--since: '%s' is no time", arg_since);
+    if (n > 0 && arg_tenant && strcmp(args[0], arg_tenant) != 0)
+        return ctl_fail(
+            c, CTL_USAGE, "usage", "name one of them", "two tenants: %s and %s", args[0], arg_tenant);
     if (!request || json_object_set_new(request, "lines", json_integer((json_int_t)lines)) < 0 ||
         json_object_set_new(request, "follow", json_boolean(arg_follow)) < 0)
         return ctl_fail(c, CTL_FAILED, "internal", NULL, "out of memory");
@@ -100,13 +128,17 @@ static int run(struct ctl *c, char **args, int n)
     if (r != CTL_OK)
         return r;
     if (c->json)
-        return ctl_print_json(reply, false);
+        return print_json_list(reply);
     return print_list(c, reply) ? CTL_OK : CTL_FAILED;
 }
 
 static const struct ctl_option options[] = {
     {.name = "follow", .help = "go on with new events until interrupted", .flag = &arg_follow},
     {.name = "tenant", .arg = "TENANT", .help = "the same as the argument TENANT", .value = &arg_tenant},
+    {.name = "since",
+        .arg = "TIME",
+        .help = "only later ones: 10m ago, or 2026-05-01T10:00:00Z",
+        .value = &arg_since},
     {.name = "lines", .arg = "N", .help = "so many past events (default 50)", .value = &arg_lines},
 };
 
@@ -118,7 +150,8 @@ const struct ctl_command verb_events = {
         "One line per event, oldest first: time, tenant and component, kind, text. With --json one JSON\n"
         "object per line. The journal keeps more: journalctl -u clawsupd CLAWSUP_TENANT=NAME.",
     .examples = "  clawsup events acme\n"
-                "  clawsup events --follow\n"
+                "  clawsup events --follow --tenant acme\n"
+                "  clawsup events --since 2h\n"
                 "  clawsup events --follow --json | jq -r 'select(.kind == \"action\").text'\n",
     .options = options,
     .n_options = ARRAY_SIZE(options),

@@ -11,6 +11,7 @@
 
 #include "base/defs.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "limits/host.h"
@@ -70,6 +71,8 @@ struct component {
     int64_t ours_until_us; /* CLOCK_REALTIME: exits up to this moment are the result of our own action */
     bool oom;              /* the engine told of an OOM kill since the last start */
     bool operator_stop;    /* a stop or kill event that is not ours came since the last start */
+    char
+        spec_running[HASH_HEX_SIZE]; /* fingerprint of what the container was made of; "" until it was seen */
     char spec_checked[65]; /* id of the container whose spec was compared with the configuration's */
     uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
 

@@ -61,6 +61,7 @@ static void compare_spec(struct component *c, const json_t *inspect)
     struct tenant *t = c->tenant;
     char hash[HASH_HEX_SIZE];
 
+    (void)snprintf(c->spec_running, sizeof(c->spec_running), "%s", spec_hash_of(inspect));
     if (!c->container || c->mode != CONFIG_MANAGED || c->facts.state != DOCKER_RUNNING || t->op ||
         strcmp(c->spec_checked, c->facts.id) == 0 ||
         spec_container(t->config, c->extra, t->network_id, t->cgroup_parent, NULL, hash, NULL) < 0)

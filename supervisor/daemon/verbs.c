@@ -14,6 +14,7 @@
 #include "config/config_remedy.h"
 #include "daemon/control.h"
 #include "daemon/denials.h"
+#include "daemon/diff.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/removal.h"
@@ -440,7 +441,7 @@ static int verb_upgrade(struct control_request *req, void *userdata)
 static const struct control_verb table[] = {{"status", verb_status}, {"events", verb_events},
     {"denials", verb_denials}, {"version", verb_version}, {"restart", verb_restart},
     {"redeploy", verb_redeploy}, {"pause", verb_pause}, {"resume", verb_resume}, {"release", verb_release},
-    {"reload", verb_reload}, {"upgrade", verb_upgrade}, {"remove", removal_verb}};
+    {"reload", verb_reload}, {"upgrade", verb_upgrade}, {"remove", removal_verb}, {"diff", diff_verb}};
 
 static int control_gid(const struct config *c, gid_t *ret, struct err *e)
 {

@@ -28,7 +28,7 @@ tenant: {
 };
 """
 
-VERBS = ["status", "events", "denials", "init", "deploy", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
+VERBS = ["status", "top", "events", "denials", "init", "deploy", "diff", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
          "import-compose", "doctor", "version"]
 
 
@@ -100,6 +100,12 @@ def test_every_verb_has_help_with_examples(verb):
     (("events", "--lines", "10001"), "--lines"),
     (("denials",), "usage: clawsup denials TENANT"),
     (("denials", "a", "--lines", "257"), "--lines"),
+    (("top", "--interval", "1"), "'1' is no time"),
+    (("top", "--count", "0"), "--count"),
+    (("top", "--sort", "size"), "cpu, memory, disk"),
+    (("top", "a"), "too many arguments"),
+    (("events", "--since", "yesterday"), "2026-05-01T10:00:00Z"),
+    (("events", "a", "--tenant", "b"), "two tenants"),
     (("rm", "a"), "did you mean 'remove'?"),
     (("init",), "usage: clawsup init TENANT"),
     (("init", "No"), "no name of a tenant"),
@@ -126,7 +132,8 @@ def test_version_and_options_anywhere():
 
 # ---------------------------------------------------------------- no daemon
 @pytest.mark.parametrize("args", [("status",), ("status", "a"), ("events",), ("events", "--follow"), ("denials", "a"), ("restart", "a"),
-                                  ("redeploy", "a"), ("pause", "a"), ("resume", "a"), ("release", "a"), ("reload",), ("deploy", "a"), ("remove", "a", "--yes")])
+                                  ("redeploy", "a"), ("pause", "a"), ("resume", "a"), ("release", "a"), ("reload",), ("deploy", "a"), ("remove", "a", "--yes"),
+                                  ("top",), ("diff",)])
 def test_an_absent_daemon_is_3(args, tmp_path):
     p = run(*args, "--socket", str(tmp_path / "none"))
     assert p.returncode == 3
@@ -414,6 +421,71 @@ def test_events(canned):
     assert d.asked[-1] == {"v": 1, "verb": "events", "tenant": "acme", "lines": 5, "follow": False}
     assert json.loads(run("events", "--tenant", "acme", "--json", "--socket", d.path).stdout)["events"][0] == e
     assert d.asked[-1]["tenant"] == "acme"
+
+
+def test_events_since(canned):
+    rows = [{"at": "20%02d-05-01T00:00:00Z" % y, "kind": "x", "tenant": "a", "component": None, "text": "of %d" % y} for y in (20, 21, 98)]
+    d = canned({"v": 1, "ok": True, "events": rows})
+    p = run("events", "--since", "2021-05-01T00:00:00Z", "--socket", d.path)
+    assert re.findall(r"of \d+", p.stdout) == ["of 21", "of 98"] and d.asked[-1]["lines"] == 10000
+    p = run("events", "--since", "1h", "--lines", "7", "--json", "--socket", d.path)
+    assert [e["text"] for e in json.loads(p.stdout)["events"]] == ["of 98"] and d.asked[-1]["lines"] == 7
+
+
+# ---------------------------------------------------------------- top
+def loaded(slug, cpu_s, allowed, denied, memory=1 << 20):
+    t = tenant(slug)
+    t["resources"] = {**t["resources"], "cpu_usage_usec": int(cpu_s * 1e6), "memory_bytes": memory}
+    t["proxy_requests"] = {**t["proxy_requests"], "allowed": allowed, "denied": denied}
+    return t
+
+
+class Changing(Canned):
+    """Each connection gets the next answer; the last one stays."""
+
+    def __init__(self, path, *lines):
+        super().__init__(path, lines[0])
+        self.rest = list(lines[1:])
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            with c, c.makefile("rb") as f:
+                self.asked.append(json.loads(f.readline()))
+                c.sendall((json.dumps(self.lines[0]) + "\n").encode())
+                if self.rest:
+                    self.lines = (self.rest.pop(0),)
+
+
+def test_top_shows_rates_between_two_looks(tmp_path):
+    a = {**status(loaded("a", 1, 10, 0), loaded("b", 1, 5, 5, 3 << 20)), "now": "2026-05-01T10:00:00.000000Z"}
+    b = {**status(loaded("a", 2, 30, 10), loaded("b", 1.2, 5, 5, 3 << 20), loaded("new", 9, 0, 0)), "now": "2026-05-01T10:00:02.000000Z"}
+    d = Changing(str(tmp_path / "s"), a, b)
+    try:
+        p = run("top", "--plain", "--interval", "100ms", "--socket", d.path)
+    finally:
+        d.close()
+    rows = [line.split("\t") for line in p.stdout.splitlines()]
+    assert p.returncode == 0 and rows[0] == ["TENANT", "STATE", "CPU", "MEMORY", "DISK", "REQ/S", "REFUSED/S", "PIDS", "REFUSED"]
+    assert rows[1] == ["a", "healthy", "50%", "1M/2G", "-", "15.0", "5.0", "12", "10"]
+    assert rows[2] == ["b", "healthy", "10%", "3M/2G", "-", "0.0", "0.0", "12", "5"]
+    assert rows[3][:3] == ["new", "healthy", "-"], "one look gives no rate"
+    d = Changing(str(tmp_path / "s2"), a, b)
+    try:
+        p = run("top", "--json", "--count", "2", "--sort", "memory", "--interval", "100ms", "--socket", d.path)
+    finally:
+        d.close()
+    first, second = [json.loads(x) for x in p.stdout.splitlines()]
+    assert [t["slug"] for t in first["tenants"]] == ["b", "a", "new"] and first["interval_us"] == 2000000
+    assert second["interval_us"] == 0 and second["tenants"][0]["requests_per_s"] is None
+    with open(os.path.join(REPO, "contrib/docs/cli-schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    import check_schema
+    for reply in (first, second):
+        assert check_schema.Checker(schema).check(schema["$defs"]["top"], reply) == []
 
 
 def test_events_are_followed_until_the_daemon_goes(canned):

@@ -339,3 +339,44 @@ def test_values_of_the_host(daemon):
     assert os.path.exists(d.home + "/state2/state.db") and d.status()["host"]["config"]["error"] is None
     assert identity(d, "a")[:4] == a[:4]
     assert time.time() - os.stat(other).st_mtime > 0
+
+
+def test_diff_tells_what_a_reload_would_do_and_changes_nothing(daemon):
+    import json
+    import check_schema
+    from clawtest import REPO
+    daemon.tenant("a")
+    daemon.tenant("b", gateway='env = [ "TOKEN=one" ];')
+    daemon.start().healthy("a", "b")
+    before = identity(daemon, "a"), identity(daemon, "b")
+    p = daemon.clawsup("diff")
+    assert p.stdout == "no difference\n"
+    edit(daemon, "a", ('memory = "256M"', 'memory = "300M"'), ("exec = true", "exec = false"))
+    edit(daemon, "b", ("TOKEN=one", "TOKEN=two"))
+    daemon.tenant("c")
+    os.rename(daemon.home + "/tenants.d/c.conf", daemon.home + "/tenants.d/0.conf")
+    p = daemon.clawsup("diff", check=False)
+    assert p.returncode == 1
+    for text in ("~ a (changed)", '- limits.memory = "256M"', '+ limits.memory = "300M"', "- proxy.allow.exec = true",
+                 "+ proxy.allow.exec = false", "a new proxy on the same sockets", "limits change at once",
+                 "~ b (changed)", "~ gateway.env\n", "redeployed", "+ c (added)"):
+        assert text in p.stdout, (text, p.stdout)
+    assert "TOKEN" not in p.stdout
+    reply = json.loads(daemon.clawsup("diff", "--json", check=False).stdout)
+    with open(os.path.join(REPO, "contrib/docs/cli-schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    assert check_schema.Checker(schema).check(schema["$defs"]["diff"], reply) == []
+    assert [(x["tenant"], x["change"]) for x in reply["changes"]] == [("a", "changed"), ("b", "changed"), ("c", "added")]
+    assert (identity(daemon, "a"), identity(daemon, "b")) == before
+    with open(daemon.home + "/tenants.d/bad.conf", "w") as f:
+        f.write("x")
+    p = daemon.clawsup("diff", check=False)
+    assert p.returncode == 1 and "bad.conf:1" in p.stdout
+    for name in ("bad", "0"):
+        os.unlink(daemon.home + "/tenants.d/%s.conf" % name)
+    # What runs is not what was loaded: the container is gone.
+    daemon.tenant("a")
+    daemon.tenant("b", gateway='env = [ "TOKEN=one" ];')
+    daemon.clawsup("pause", "a")
+    daemon.engine.docker("stop", "-t", "0", daemon.gateway("a"))
+    wait_for(lambda: "a/gateway: its container is exited" in daemon.clawsup("diff", check=False).stdout, 30, "no drift")

@@ -115,3 +115,21 @@ def test_one_tenant_answers_in_the_first_lines(terminal, canned):
     for name in ("wrong", "since", "done", "next", "you can"):
         assert re.search("^  %s  " % name, out, re.M), out
     assert "gateway backoff: 3 probes failed" in out and "2m ago" in out and "restart 2 of 3 in 4s" in out
+
+
+def test_top_is_live_and_ordered_by_keys(terminal, canned):
+    big, small = tenant("big"), tenant("small")
+    big["resources"] = {**big["resources"], "memory_bytes": 2 << 30, "cpu_percent": 1.0, "cpu_usage_usec": None}
+    small["resources"] = {**small["resources"], "cpu_percent": 90.0, "cpu_usage_usec": None}
+    d, t = canned(status(big, small)), terminal()
+    clawsup(t, "top", "--socket", d.path, "--interval", "500ms")
+    out = t.until("by cpu", "2 tenants, 2 healthy", "big")
+    assert fits(out, t)
+    t.type("m")
+    out = t.until("by memory")
+    assert out.index("big ") < out.index("small ")
+    t.type("n")
+    t.until("by name")
+    t.type("q")
+    t.until("ready$", gone=("by name",))
+    assert t.cursor_shown()
