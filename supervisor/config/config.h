@@ -12,6 +12,12 @@
 
 enum config_mode { CONFIG_MANAGED, CONFIG_EXTERNAL, _CONFIG_MODE_MAX };
 enum config_enforce { CONFIG_ENFORCE_STRICT, CONFIG_ENFORCE_BEST_EFFORT, _CONFIG_ENFORCE_MAX };
+enum config_pressure {
+    CONFIG_PRESSURE_NONE,
+    CONFIG_PRESSURE_THROTTLE,
+    CONFIG_PRESSURE_RESTART,
+    _CONFIG_PRESSURE_MAX
+};
 enum config_check_type {
     CONFIG_CHECK_NONE,
     CONFIG_CHECK_HTTP,
@@ -97,6 +103,11 @@ struct config_limits {
     uint64_t nano_cpus, memory_bytes, pids, disk_bytes; /* 0: not limited */
     uint64_t cpu_weight;                                /* 1..10000, default 100 */
     enum config_enforce enforce;
+    enum config_pressure on_pressure;
+    struct {
+        uint32_t memory, cpu, io; /* percent of the time in which a process may wait; 0: not watched */
+        uint64_t hold_us;
+    } pressure;
 };
 
 struct config_tenant {

@@ -37,6 +37,10 @@ static const char *const check_types[] = {[CONFIG_CHECK_NONE] = "none",
 static const char *const enforce_names[] = {[CONFIG_ENFORCE_STRICT] = "strict",
     [CONFIG_ENFORCE_BEST_EFFORT] = "best-effort",
     [_CONFIG_ENFORCE_MAX] = NULL};
+static const char *const on_pressure_names[] = {[CONFIG_PRESSURE_NONE] = "none",
+    [CONFIG_PRESSURE_THROTTLE] = "throttle",
+    [CONFIG_PRESSURE_RESTART] = "restart",
+    [_CONFIG_PRESSURE_MAX] = NULL};
 static const char *const names_modes[] = {
     [POLICY_NAMES_SCOPED] = "scoped", [POLICY_NAMES_NAMESPACED] = "namespaced", [_POLICY_NAMES_MAX] = NULL};
 static const char *const filter_modes[] = {
@@ -314,6 +318,19 @@ static const struct config_key sandbox_keys[] = {
 static const struct config_schema sandbox_schema =
     SCHEMA(sandbox_keys, "limits.sandbox", "Caps that the proxy forces on each sandbox.");
 
+static const struct config_key pressure_keys[] = {
+    {"memory", U32(0, 100), AT(config_limits, pressure.memory), .def = "40",
+        .help = "Percent of the time in which processes may wait for memory; 0: not watched."},
+    {"cpu", U32(0, 100), AT(config_limits, pressure.cpu), .def = "0",
+        .help = "The same for the CPU. A tenant that uses up its limits.cpus always waits."},
+    {"io", U32(0, 100), AT(config_limits, pressure.io), .def = "60",
+        .help = "The same for reads and writes."},
+    {"hold", DURATION(0, USEC_PER_HOUR), AT(config_limits, pressure.hold_us), .def = "10s",
+        .help = "on_pressure is done after the pressure has lasted for so long."},
+};
+static const struct config_schema pressure_schema = SCHEMA(pressure_keys, "limits.pressure",
+    "When the processes of the tenant wait too much (pressure stall information of the kernel).");
+
 static const struct config_key limits_keys[] = {
     {"cpus", CPUS, AT(config_limits, nano_cpus), .flags = CONFIG_KEY_UNLIMITED, .def = "unlimited",
         .form = "1.5", .help = "CPUs of gateway and sandboxes together."},
@@ -326,8 +343,14 @@ static const struct config_key limits_keys[] = {
     {"cpu_weight", U64(1, 10000), AT(config_limits, cpu_weight), .def = "100",
         .help = "Share of the CPU when tenants compete."},
     {"enforce", ENUM(enforce_names), AT(config_limits, enforce), .def = "strict",
-        .help = "strict: refuse the tenant when the host cannot enforce a limit. best-effort: run it and say "
-                "so."},
+        .help = "strict: refuse the tenant when the host cannot enforce a limit, and stop a sandbox (make a "
+                "managed gateway anew) that is outside of the limits and cannot be put right. best-effort: "
+                "run it and say so."},
+    {"on_pressure", ENUM(on_pressure_names), AT(config_limits, on_pressure), .def = "none",
+        .help = "What lasting pressure leads to. none: it is told and counted. throttle: half of limits.cpus "
+                "and the smallest share of the CPU until it is over; the gateway becomes suspect once. "
+                "restart: good probes of the gateway count as failed, so that the recovery ladder begins."},
+    {"pressure", GROUP(pressure_schema), .help = "What counts as pressure."},
     {"sandbox", GROUP(sandbox_schema), .base = CONFIG_BASE_POLICY, .help = "Caps of one sandbox."},
 };
 static const struct config_schema limits_schema =

@@ -267,6 +267,28 @@ static void requests(const struct view *v, const json_t *q)
         line(v, "filter", "reports only: opt-in switches that are off refuse nothing");
 }
 
+/* What went past a limit, or waits at one; a line each only where there is something to say. */
+static void pressure(const struct view *v, const json_t *r)
+{
+    const json_t *p = json_object_get(r, "pressure"),
+                 *throttled = json_object_get(r, "cpu_throttled_percent");
+    uint64_t ooms = text_u64(r, "oom_kills", 0), forks = text_u64(r, "forks_refused", 0);
+    uint64_t repairs = text_u64(r, "limits_repairs", 0), stops = text_u64(r, "limits_stops", 0);
+
+    if (json_is_number(json_object_get(p, "memory")))
+        line(v, "waiting", "memory %.1f%%, cpu %.1f%%, io %.1f%% of the last 10 s%s",
+            json_number_value(json_object_get(p, "memory")), json_number_value(json_object_get(p, "cpu")),
+            json_number_value(json_object_get(p, "io")),
+            json_is_true(json_object_get(r, "throttled")) ? "; slowed down (limits.on_pressure)" : "");
+    if (json_is_number(throttled) && json_number_value(throttled) > 0)
+        line(v, "at its quota", "%.1f%% of the CPU's periods", json_number_value(throttled));
+    if (ooms + forks > 0)
+        line(v, "at its caps", "%" PRIu64 " OOM kills, %" PRIu64 " forks refused", ooms, forks);
+    if (repairs + stops > 0)
+        line(v, "put right", "%" PRIu64 " limits, %" PRIu64 " containers stopped or made anew", repairs,
+            stops);
+}
+
 static void resources(const struct view *v)
 {
     const json_t *r = json_object_get(v->tenant, "resources");
@@ -295,6 +317,7 @@ static void resources(const struct view *v)
     if (pids_limit != UINT64_MAX)
         (void)snprintf(b, sizeof(b), "%" PRIu64, pids_limit);
     line(v, "pids", "%s%s%s", a, pids_limit != UINT64_MAX ? "/" : "", pids_limit != UINT64_MAX ? b : "");
+    pressure(v, r);
     if (*text_of(r, "level"))
         line(v, "enforced", "%s", text_of(r, "level"));
     requests(v, json_object_get(v->tenant, "proxy_requests"));

@@ -8,6 +8,8 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/limits_events.h"
+#include "daemon/members.h"
 #include "daemon/messages.h"
 #include "daemon/proxy_child.h"
 #include "limits/cgroup.h"
@@ -19,10 +21,14 @@
 #define CHECK_PERIOD_US (5 * USEC_PER_SEC)
 #define UPDATE_TIMEOUT_US (20 * USEC_PER_SEC)
 
-static struct limits_want want_of(const struct config_limits *l)
+/* A tenant that is throttled has half of its CPUs, and the smallest share when others want theirs. */
+static struct limits_want want_of(const struct tenant *t)
 {
-    return (struct limits_want){.nano_cpus = l->nano_cpus,
-        .cpu_weight = l->cpu_weight,
+    const struct config_limits *l = &t->config->limits;
+    bool slow = limits_events_throttled(t);
+
+    return (struct limits_want){.nano_cpus = slow ? l->nano_cpus / 2 : l->nano_cpus,
+        .cpu_weight = slow ? 1 : l->cpu_weight,
         .memory_bytes = l->memory_bytes,
         .pids = l->pids};
 }
@@ -92,9 +98,8 @@ int limits_driver_start(struct manager *m)
     r = limits_host_detect("", NULL, m->host);
     if (r < 0)
         return r;
-    if (!m->host->systemd || !m->host->bus)
-        return 0;
-    r = slice_bus_new(m->event, &m->slices);
+    if (m->host->systemd && m->host->bus)
+        r = slice_bus_new(m->event, &m->slices);
     if (r < 0)
         return r;
     return sd_event_add_time(
@@ -113,6 +118,30 @@ void limits_driver_stop(struct manager *m)
 
 /* ---------------------------------------------------------------- one tenant */
 
+/* Whether or not it could be made. */
+static int tenant_dir(const struct tenant *t, char *out, size_t n)
+{
+    const struct manager *m = t->manager;
+    char unit[160];
+
+    if (m->host->level == LIMITS_SLICE && m->slices) {
+        str_slice_name(unit, sizeof(unit), t->slug);
+        return cgroup_slice_dir(m->host, unit, out, n);
+    }
+    if (m->host->level == LIMITS_CGROUPFS) {
+        cgroup_tenant_parent(unit, sizeof(unit), t->slug);
+        return (size_t)snprintf(out, n, "%s%s%s", m->host->sysroot, m->host->cgroup_root, unit) < n
+                   ? 0
+                   : -ENAMETOOLONG;
+    }
+    return -EOPNOTSUPP;
+}
+
+int limits_driver_tenant_dir(const struct tenant *t, char *out, size_t n)
+{
+    return t->slice_failed ? -EOPNOTSUPP : tenant_dir(t, out, n);
+}
+
 static void on_slice(int r, const char *text, void *userdata)
 {
     struct tenant *t = userdata;
@@ -122,12 +151,14 @@ static void on_slice(int r, const char *text, void *userdata)
     if (r < 0)
         manager_note(t, NULL, LOG_ERR, MESSAGE_LIMITS_DRIFT, "limits",
             "the tenant's slice cannot be set up: %s", text);
+    else
+        limits_events_check(t);
 }
 
 void limits_driver_apply(struct tenant *t)
 {
     struct manager *m = t->manager;
-    struct limits_want w = want_of(&t->config->limits);
+    struct limits_want w = want_of(t);
     char unit[160];
     int r;
 
@@ -177,6 +208,7 @@ void limits_driver_forget(struct tenant *t)
 static void on_update(struct engine *e, const struct engine_answer *a, void *userdata)
 {
     struct tenant *t = userdata;
+    char why[192];
 
     (void)e;
     t->limits_call = NULL;
@@ -185,9 +217,10 @@ static void on_update(struct engine *e, const struct engine_answer *a, void *use
         t->drift_repairs++;
         return;
     }
-    if (a->result == ENGINE_OK || a->result == ENGINE_HTTP_ERROR)
-        manager_note(t, &t->gateway, LOG_ERR, MESSAGE_LIMITS_DRIFT, "limits",
-            "the limits cannot be put right: %s", a->message);
+    if (a->status != 404 && (a->result == ENGINE_OK || a->result == ENGINE_HTTP_ERROR)) {
+        (void)snprintf(why, sizeof(why), "has other limits than it should: %.120s", a->message);
+        members_gateway_violates(t, why);
+    }
 }
 
 void limits_driver_inspected(struct component *c, const json_t *inspect)
@@ -197,13 +230,18 @@ void limits_driver_inspected(struct component *c, const json_t *inspect)
     struct drift_container_want w = {.memory_bytes = l->memory_bytes,
         .nano_cpus = l->nano_cpus,
         .pids = l->pids,
+        .cgroup_parent = t->cgroup_parent[0] ? t->cgroup_parent : NULL,
         .ignore_swap = !t->manager->host->swap_limit};
     _cleanup_drift_ struct drift d = {0};
     _cleanup_free_ char *path = NULL;
 
     /* A stopped container may be updated as well, but it is about to be started or replaced. */
     if (c != &t->gateway || t->op || t->limits_call || c->facts.state != DOCKER_RUNNING ||
-        drift_container(inspect, &w, &d) <= 0 || !d.update)
+        drift_container(inspect, &w, &d) <= 0)
+        return;
+    if (d.recreate)
+        members_gateway_violates(t, "runs outside of the tenant's cgroup");
+    if (!d.update || t->op)
         return;
     manager_note(
         t, c, LOG_WARNING, MESSAGE_LIMITS_DRIFT, "limits", "limits drifted, putting them right: %s", d.text);
@@ -216,13 +254,11 @@ void limits_driver_inspected(struct component *c, const json_t *inspect)
 /* Somebody's `systemctl set-property` on a tenant's slice is found within one period and put right. */
 static void check_slice(struct tenant *t)
 {
-    struct manager *m = t->manager;
-    struct limits_want w = want_of(&t->config->limits);
+    struct limits_want w = want_of(t);
     struct cgroup_sample s = {0};
-    char unit[160], dir[512], text[256];
+    char dir[512], text[256];
 
-    str_slice_name(unit, sizeof(unit), t->slug);
-    if (t->slice_call || cgroup_slice_dir(m->host, unit, dir, sizeof(dir)) < 0)
+    if (t->slice_call || tenant_dir(t, dir, sizeof(dir)) < 0)
         return;
     if (cgroup_read(dir, &s) < 0)
         (void)snprintf(text, sizeof(text), "the slice is gone");
@@ -241,9 +277,12 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *userdata)
     struct tenant *t, *next;
 
     (void)usec;
-    if (m->host->level == LIMITS_SLICE && m->slices)
-        HASH_ITER(hh, m->tenants, t, next)
-    check_slice(t);
+    HASH_ITER(hh, m->tenants, t, next)
+    {
+        check_slice(t);
+        limits_events_check(t);
+        members_check(t);
+    }
     (void)sd_event_source_set_time(s, manager_now(m) + CHECK_PERIOD_US);
     (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
     return 0;
@@ -254,13 +293,10 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *userdata)
 static int read_sample(struct tenant *t, struct cgroup_sample *ret)
 {
     struct manager *m = t->manager;
-    char unit[160], dir[512];
+    char dir[512];
 
-    if (m->host->level == LIMITS_SLICE && !t->slice_failed) {
-        str_slice_name(unit, sizeof(unit), t->slug);
-        if (cgroup_slice_dir(m->host, unit, dir, sizeof(dir)) >= 0 && cgroup_read(dir, ret) >= 0)
-            return 0;
-    }
+    if (limits_driver_tenant_dir(t, dir, sizeof(dir)) >= 0 && cgroup_read(dir, ret) >= 0)
+        return 0;
     if (t->gateway.facts_known && t->gateway.facts.state == DOCKER_RUNNING && t->gateway.facts.pid > 1)
         return cgroup_read_pid(m->host, t->gateway.facts.pid, ret);
     return -ENOENT;
@@ -287,6 +323,8 @@ void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
         ret->have_pids = s.have & CGROUP_PIDS_CURRENT;
         ret->cpu_usage_us = s.cpu_usage_us;
         ret->cpu_throttled_us = s.cpu_throttled_us;
+        ret->cpu_periods = s.cpu_periods;
+        ret->cpu_throttled_periods = s.cpu_throttled_periods;
         ret->memory_bytes = s.memory_current_bytes;
         ret->pids = s.pids_current;
         ret->oom_kills = s.oom_kills;

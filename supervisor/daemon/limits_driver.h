@@ -12,6 +12,8 @@ void limits_driver_engine_up(struct manager *m);
 
 /* Creates or changes the tenant's slice; sets tenant->cgroup_parent. */
 void limits_driver_apply(struct tenant *t);
+/* The directory of the tenant's cgroup. -EOPNOTSUPP where it has none, and while it could not be made. */
+int limits_driver_tenant_dir(const struct tenant *t, char *out, size_t n);
 /* The slice goes if it is empty. */
 void limits_driver_forget(struct tenant *t);
 
@@ -22,6 +24,7 @@ void limits_driver_inspected(struct component *c, const json_t *inspect);
 bool limits_driver_own_disk(const struct tenant *t);
 
 struct limits_usage {
+    uint64_t cpu_periods, cpu_throttled_periods;
     uint64_t cpu_usage_us, cpu_throttled_us, memory_bytes, pids, oom_kills, disk_bytes, disk_limit_bytes;
     bool have_cpu, have_memory, have_pids, have_disk;
 };

@@ -32,6 +32,8 @@ struct op;
 struct proxy_child;
 struct denials;
 struct removal;
+struct members;
+struct limits_events;
 
 /* One finished probe, newest last. */
 struct probe_record {
@@ -114,7 +116,12 @@ struct tenant {
     sd_event_source *op_start; /* defers an action's first step out of the recovery pump */
     struct engine_call *limits_call;
     struct slice_call *slice_call;
-    uint64_t drift_repairs, cpu_seen_us, throttled_seen_us;
+    struct members *members;      /* its containers */
+    struct limits_events *events; /* OOM kills, pressure */
+    char violated_id[65];         /* the gateway that was told to be outside of its limits */
+    uint64_t limits_stops;        /* what was stopped for that */
+    uint64_t drift_repairs, cpu_seen_us, throttled_seen_us, periods_seen, throttled_periods_seen;
+    uint64_t pressure_seen_us[METRICS_PRESSURES];
     struct rate cpu_rate;
     struct request_counts requests; /* of all its proxies since our start */
     struct denials *denials;        /* what they refused, since the tenant was added */

@@ -41,6 +41,9 @@
 #define MESSAGE_GATEWAY_TAMPERED "6785624f5a4e4343ac2a240b7bc5485e" /* a link in the way of a mount */
 #define MESSAGE_LIMITS_DRIFT "6e8865bc21d84209b6ecf1ba731d3a54"     /* repaired */
 #define MESSAGE_LIMITS_OOM "b37b444e0927463080e606e043ed4347"
+#define MESSAGE_LIMITS_VIOLATED "f3bf5a5c5cb14a2cb71c7c4b5bd0b0b1" /* and cannot be put right */
+#define MESSAGE_LIMITS_PIDS "0d2f3b1e5f0b4dd6a7d6a0a3f9d5f1c2"
+#define MESSAGE_LIMITS_PRESSURE "a4c9d0f1b6c34a1c8a5d2b7e6f9c3d84"
 #define MESSAGE_DISK_LOW "80ea485c685c4c21853aaca300c27a3d"
 #define MESSAGE_STORE_DEGRADED "4259bf7e45fc41618284016ba93f8a8b" /* state.db cannot be written */
 #define MESSAGE_STORE_RESTORED "f8f6ca6c46e34976bff3f41252f408d0"

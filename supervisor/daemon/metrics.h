@@ -36,6 +36,7 @@ enum metrics_histogram {
     _METRICS_HISTOGRAM_MAX
 };
 
+#define METRICS_PRESSURES 3
 #define METRICS_BUCKETS_MAX 16
 struct metrics_observations {
     uint64_t buckets[METRICS_BUCKETS_MAX]; /* not cumulative; above the last bound: in `count` only */
@@ -56,6 +57,10 @@ struct metrics_tenant {
     uint64_t hold_until_us; /* CLOCK_REALTIME; 0: no pause and no hold */
     uint64_t memory_bytes, memory_limit_bytes, pids, pids_limit, disk_bytes, disk_limit_bytes;
     uint64_t oom_kills, cpu_usage_us, cpu_throttled_us;
+    uint64_t cpu_periods, cpu_throttled_periods, forks_refused;
+    uint64_t drift_repairs, limits_stops;
+    uint64_t pressure_events[METRICS_PRESSURES], pressure_us[METRICS_PRESSURES]; /* memory, cpu, io */
+    uint64_t throttled; /* 1: on_pressure has slowed it */
     uint64_t requests[_METRICS_DECISION_MAX];
     uint64_t records_dropped;
     uint64_t proxy_restarts[_METRICS_PROXY_REASON_MAX];

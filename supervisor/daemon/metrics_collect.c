@@ -5,16 +5,26 @@
 
 #include "base/log.h"
 #include "daemon/limits_driver.h"
+#include "daemon/limits_events.h"
+
+/* A counter never goes back: a gateway or a slice that was made anew begins at 0 in its cgroup. */
+static void advance(uint64_t *total, uint64_t *seen, uint64_t now)
+{
+    *total += now >= *seen ? now - *seen : now;
+    *seen = now;
+}
 
 static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
 {
     struct manager *m = t->manager;
     struct metrics_tenant *mt = metrics_tenant(m->metrics, t->slug);
     const struct config_limits *l = &t->config->limits;
+    struct pressure_sample p;
     struct limits_usage u;
     struct rec_tenant_view v;
     double rate;
 
+    _Static_assert(METRICS_PRESSURES == _PRESSURE_MAX, "one label each");
     if (!mt)
         return;
     limits_driver_usage(t, &u);
@@ -30,16 +40,17 @@ static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
     mt->disk_limit_bytes = u.have_disk ? u.disk_limit_bytes : METRICS_UNKNOWN;
     if (u.have_cpu) {
         (void)rate_sample(&t->cpu_rate, now, u.cpu_usage_us, &rate); /* `status` shows it */
-        /* A counter never goes back: a gateway that was made anew begins at 0 in its cgroup. */
-        if (u.cpu_usage_us < t->cpu_seen_us)
-            t->cpu_seen_us = 0;
-        mt->cpu_usage_us += u.cpu_usage_us - t->cpu_seen_us;
-        t->cpu_seen_us = u.cpu_usage_us;
-        if (u.cpu_throttled_us < t->throttled_seen_us)
-            t->throttled_seen_us = 0;
-        mt->cpu_throttled_us += u.cpu_throttled_us - t->throttled_seen_us;
-        t->throttled_seen_us = u.cpu_throttled_us;
+        advance(&mt->cpu_usage_us, &t->cpu_seen_us, u.cpu_usage_us);
+        advance(&mt->cpu_throttled_us, &t->throttled_seen_us, u.cpu_throttled_us);
+        advance(&mt->cpu_periods, &t->periods_seen, u.cpu_periods);
+        advance(&mt->cpu_throttled_periods, &t->throttled_periods_seen, u.cpu_throttled_periods);
     }
+    for (enum pressure_resource r = 0; r < _PRESSURE_MAX; r++)
+        if (limits_events_pressure(t, r, &p) >= 0)
+            advance(&mt->pressure_us[r], &t->pressure_seen_us[r], p.total_us);
+    mt->throttled = limits_events_throttled(t);
+    mt->drift_repairs = t->drift_repairs;
+    mt->limits_stops = t->limits_stops;
     mt->requests[METRICS_ALLOWED] = t->requests.allowed;
     mt->requests[METRICS_REPORTED] = t->requests.reported;
     mt->requests[METRICS_DENIED] = t->requests.denied;

@@ -48,6 +48,7 @@ static const char *const decision_names[_METRICS_DECISION_MAX] = {[METRICS_ALLOW
     [METRICS_REPORTED] = "reported",
     [METRICS_DENIED] = "denied",
     [METRICS_ERROR] = "error"};
+static const char *const pressure_names[METRICS_PRESSURES] = {"memory", "cpu", "io"};
 static const char *const reason_names[_METRICS_PROXY_REASON_MAX] = {
     [METRICS_PROXY_EXITED] = "exited",
     [METRICS_PROXY_UNHEALTHY] = "unhealthy",
@@ -272,7 +273,8 @@ static void tenant_row(struct writer *w, const struct family *f, const struct me
     for (size_t i = 0; i < f->n; i++) {
         const struct label l[] = {{"tenant", t->slug}, {f->label, f->values[i]}};
 
-        emit(w, l, ARRAY_SIZE(l), value_at(t, f->offset + i * sizeof(uint64_t)));
+        (f->seconds ? emit_seconds : emit)(
+            w, l, ARRAY_SIZE(l), value_at(t, f->offset + i * sizeof(uint64_t)));
     }
 }
 
@@ -341,6 +343,12 @@ static void tenant_quarantined(struct writer *w, const struct family *f, const s
         .name = "clawsup_" name_, .type = type_, .help = help_, .tenant = tenant_value,                      \
         .offset = offsetof(struct metrics_tenant, field), .seconds = seconds_                                \
     }
+#define SECONDS_ROW(name_, field, label_, values_, help_)                                                    \
+    {                                                                                                        \
+        .name = "clawsup_" name_, .type = "counter", .help = help_, .tenant = tenant_row,                    \
+        .offset = offsetof(struct metrics_tenant, field), .seconds = true, .label = label_,                  \
+        .values = values_, .n = ARRAY_SIZE(values_)                                                          \
+    }
 #define ROW(name_, field, label_, values_, help_)                                                            \
     {                                                                                                        \
         .name = "clawsup_" name_, .type = "counter", .help = help_, .tenant = tenant_row,                    \
@@ -377,6 +385,18 @@ static const struct family families[] = {
     VALUE("oom_kills_total", "counter", oom_kills, false, "Processes killed for want of memory."),
     VALUE("cpu_usage_seconds_total", "counter", cpu_usage_us, true, "CPU time used."),
     VALUE("cpu_throttled_seconds_total", "counter", cpu_throttled_us, true, "Time spent throttled."),
+    VALUE("cpu_periods_total", "counter", cpu_periods, false, "Periods of the CPU quota with work to do."),
+    VALUE("cpu_throttled_periods_total", "counter", cpu_throttled_periods, false,
+        "Those in which the quota was used up."),
+    SECONDS_ROW("pressure_seconds_total", pressure_us, "resource", pressure_names,
+        "Time in which a process waited (PSI, some)."),
+    ROW("pressure_events_total", pressure_events, "resource", pressure_names,
+        "Windows of 2 s in which limits.pressure was exceeded."),
+    VALUE("pressure_throttled", "gauge", throttled, false, "1 while on_pressure slows the tenant down."),
+    VALUE("forks_refused_total", "counter", forks_refused, false, "Forks refused at a cap of processes."),
+    VALUE("limits_repairs_total", "counter", drift_repairs, false, "Limits that were changed and put right."),
+    VALUE("limits_stops_total", "counter", limits_stops, false,
+        "Containers stopped or made anew, since their limits could not be put right."),
     VALUE("pids", "gauge", pids, false, "Processes and threads."),
     VALUE("pids_limit", "gauge", pids_limit, false, "Limit of processes and threads; absent: not limited."),
     VALUE("disk_usage_bytes", "gauge", disk_bytes, false, "Disk space of the tenant's data."),

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/limits_driver.h"
+#include "daemon/limits_events.h"
+#include "daemon/members.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/spec.h"
@@ -339,6 +341,7 @@ static void on_list(struct engine *e, const struct engine_answer *a, void *userd
     {
         for (size_t i = 0; i < t->n_all; i++)
             look_at_component(t->all[i], a->body);
+        members_listed(t, a->body);
         if (t->child)
             sweep_staging(t, a->body);
     }
@@ -436,16 +439,23 @@ static void on_oom(struct component *c, const char *name)
 {
     struct metrics_tenant *mt = metrics_tenant(c->tenant->manager->metrics, c->tenant->slug);
 
+    c->oom = true; /* until it runs again; comes before "die" */
+    if (limits_events_watching(c->tenant))
+        return;
     if (mt)
         mt->oom_kills++;
-    c->oom = true; /* until it runs again; comes before "die" */
     manager_note(c->tenant, c, LOG_WARNING, MESSAGE_LIMITS_OOM, "limits", "out of memory in %s", name);
 }
 
 static void on_container_event(struct manager *m, const struct engine_event *ev)
 {
     struct component *c = component_of_event(m, ev);
+    const char *slug = json_string_value(json_object_get(ev->attributes, SPEC_LABEL_TENANT));
+    struct tenant *t = c ? c->tenant : (slug ? manager_find(m, slug) : NULL);
 
+    members_event(m, ev);
+    if (t && strcmp(ev->action, "oom") == 0)
+        limits_events_engine_oom(t, ev->name);
     if (!c || str_startswith(ev->action, "exec_"))
         return;
     if (strcmp(ev->action, "kill") == 0)

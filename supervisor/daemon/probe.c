@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "daemon/limits_events.h"
 
 static void arm_next(struct component *c)
 {
@@ -72,7 +73,15 @@ static void on_sample(const struct check_sample *s, void *userdata)
     struct component *c = userdata;
     struct manager *m = c->tenant->manager;
 
+    struct check_sample doubted = *s;
+
     c->probe = check_free(c->probe);
+    if (s->result == CHECK_OK && c == &c->tenant->gateway &&
+        limits_events_verdict(c->tenant, doubted.detail, sizeof(doubted.detail))) {
+        doubted.result = CHECK_FAIL;
+        finish(c, &doubted);
+        return;
+    }
     if (s->result == CHECK_FAIL && goes_through_engine(c)) {
         c->doubtful = *s;
         /* As much time as the proxy had: an engine that is too slow for the one is too slow for the other. */

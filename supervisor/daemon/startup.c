@@ -4,6 +4,7 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <systemd/sd-daemon.h>
@@ -66,6 +67,7 @@ static void guess_driver(struct manager *m)
     if (m->host->systemd && m->host->bus && m->host->cgroup == LIMITS_CGROUP_V2) {
         m->host->driver = LIMITS_DRIVER_SYSTEMD;
         m->host->engine_cgroup = 2;
+        (void)snprintf(m->host->engine_version, sizeof(m->host->engine_version), "not known yet");
         limits_host_decide(m->host);
     }
 }

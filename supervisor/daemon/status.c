@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/rfc3339.h"
 #include "daemon/limits_driver.h"
+#include "daemon/limits_events.h"
 #include "daemon/proxy_child.h"
 #include "daemon/status.h"
 
@@ -176,9 +177,24 @@ static const char *tenant_state(const struct tenant *t, const struct rec_tenant_
     return "healthy";
 }
 
+/* Of the last 10 s, in percent; null where the kernel does not say. */
+static json_t *pressure_json(const struct tenant *t)
+{
+    json_t *o = json_object();
+
+    for (enum pressure_resource r = 0; r < _PRESSURE_MAX; r++) {
+        struct pressure_sample p;
+        bool known = limits_events_pressure(t, r, &p) >= 0;
+
+        put(o, pressure_resource_to_string(r), known ? json_real((double)p.avg10 / 100) : json_null());
+    }
+    return o;
+}
+
 static json_t *resources_json(struct tenant *t, uint64_t now)
 {
     const struct config_limits *l = &t->config->limits;
+    const struct metrics_tenant *mt = metrics_tenant(t->manager->metrics, t->slug);
     struct limits_usage u;
     json_t *o = json_object();
     double rate;
@@ -196,6 +212,15 @@ static json_t *resources_json(struct tenant *t, uint64_t now)
     put(o, "pids_limit", count_json(l->pids > 0, l->pids));
     put(o, "disk_bytes", count_json(u.have_disk, u.disk_bytes));
     put(o, "disk_limit_bytes", count_json(l->disk_bytes > 0, l->disk_bytes));
+    put(o, "cpu_throttled_percent",
+        u.cpu_periods > 0 ? json_real((double)(u.cpu_throttled_periods * 1000 / u.cpu_periods) / 10)
+                          : json_null());
+    put(o, "pressure", pressure_json(t));
+    put(o, "oom_kills", json_integer(mt ? (json_int_t)mt->oom_kills : 0));
+    put(o, "forks_refused", json_integer(mt ? (json_int_t)mt->forks_refused : 0));
+    put(o, "limits_repairs", json_integer((json_int_t)t->drift_repairs));
+    put(o, "limits_stops", json_integer((json_int_t)t->limits_stops));
+    put(o, "throttled", json_boolean(limits_events_throttled(t)));
     put(o, "level",
         json_string(t->slice_failed ? "per container" : limits_level_to_string(t->manager->host->level)));
     return o;

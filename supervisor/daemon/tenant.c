@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "daemon/denials.h"
 #include "daemon/limits_driver.h"
+#include "daemon/limits_events.h"
+#include "daemon/members.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/proxy_child.h"
@@ -264,6 +266,10 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
     }
     HASH_ADD_STR(m->tenants, slug, t);
     name_metrics(t);
+    t->members = members_new(t);
+    t->events = limits_events_new(t);
+    if (!t->members || !t->events)
+        log_warning("%s: no memory to watch its limits", t->slug);
     limits_driver_apply(t);
     if (c->limits.disk_bytes && !limits_driver_own_disk(t))
         manager_note(t, NULL, LOG_WARNING, NULL, "limits",
@@ -496,6 +502,8 @@ void tenant_remove(struct tenant *t, bool stop)
     if (stop)
         limits_driver_forget(t);
     slice_call_cancel(t->slice_call);
+    t->events = limits_events_free(t->events);
+    t->members = members_free(t->members);
     (void)recovery_remove_tenant(m->recovery, t->index);
     (void)tenant_index_set(&m->by_index, t->index, NULL);
     metrics_remove_tenant(m->metrics, t->slug);

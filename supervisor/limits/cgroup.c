@@ -1,11 +1,14 @@
-/* cgroup.c: see cgroup.h: the v2 files, and finding the cgroup of a slice or a process. Writes nothing. */
+/* cgroup.c: see cgroup.h: the v2 files, and finding the cgroup of a slice or a process. Writes no
+ * limit. */
 #include "limits/cgroup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -88,7 +91,7 @@ static void read_cpu_max(const char *dir, struct cgroup_sample *s)
 }
 
 /* One line of a pressure file: "some avg10=1.25 avg60=0.00 avg300=0.00 total=123". */
-static bool parse_pressure(const char *text, const char *word, uint64_t *ret_avg10, uint64_t *ret_total)
+bool cgroup_file_pressure(const char *text, const char *word, uint64_t *ret_avg10, uint64_t *ret_total)
 {
     const char *line = strstr(text, word);
     const char *avg = line ? strstr(line, " avg10=") : NULL, *total = line ? strstr(line, " total=") : NULL;
@@ -109,8 +112,8 @@ static void read_pressure(const char *dir, struct cgroup_sample *s)
 {
     _cleanup_free_ char *text = cgroup_file_read(dir, "memory.pressure");
 
-    if (text && parse_pressure(text, "some", &s->pressure_some_avg10, &s->pressure_some_us) &&
-        parse_pressure(text, "full", &s->pressure_full_avg10, &s->pressure_full_us))
+    if (text && cgroup_file_pressure(text, "some", &s->pressure_some_avg10, &s->pressure_some_us) &&
+        cgroup_file_pressure(text, "full", &s->pressure_full_avg10, &s->pressure_full_us))
         s->have |= CGROUP_PRESSURE;
 }
 
@@ -131,6 +134,8 @@ int cgroup_read(const char *dir, struct cgroup_sample *ret)
     cgroup_file_field(dir, "memory.events", "oom_kill", CGROUP_OOM_KILLS, &s, &s.oom_kills);
     cgroup_file_field(dir, "cpu.stat", "usage_usec", CGROUP_CPU_USAGE, &s, &s.cpu_usage_us);
     cgroup_file_field(dir, "cpu.stat", "throttled_usec", CGROUP_CPU_THROTTLED, &s, &s.cpu_throttled_us);
+    cgroup_file_field(dir, "cpu.stat", "nr_periods", CGROUP_CPU_PERIODS, &s, &s.cpu_periods);
+    cgroup_file_field(dir, "cpu.stat", "nr_throttled", CGROUP_CPU_PERIODS, &s, &s.cpu_throttled_periods);
     cgroup_file_field(dir, "cpu.weight", NULL, CGROUP_CPU_WEIGHT, &s, &s.cpu_weight);
     cgroup_file_field(dir, "pids.current", NULL, CGROUP_PIDS_CURRENT, &s, &s.pids_current);
     cgroup_file_field(dir, "pids.max", NULL, CGROUP_PIDS_MAX, &s, &s.pids_max);
@@ -194,6 +199,26 @@ int cgroup_read_pid(const struct limits_host *h, pid_t pid, struct cgroup_sample
     if (r < 0)
         return r;
     return cgroup_read(dir, ret);
+}
+
+int cgroup_dir_of_pid(const struct limits_host *h, pid_t pid, char *out, size_t n)
+{
+    if (h->cgroup != LIMITS_CGROUP_V2)
+        return -EOPNOTSUPP;
+    return cgroup_file_of_pid(h, pid, "", h->cgroup_root, out, n);
+}
+
+int cgroup_set_oom_group(const char *dir)
+{
+    _cleanup_close_ int fd = -EBADF;
+    char path[PATH_MAX];
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/memory.oom.group", dir) >= sizeof(path))
+        return -ENAMETOOLONG;
+    fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    return write(fd, "1", 1) < 0 ? -errno : 0;
 }
 
 int cgroup_slice_dir(const struct limits_host *h, const char *slice, char *out, size_t n)

@@ -21,7 +21,8 @@ enum cgroup_field {
     CGROUP_PIDS_CURRENT = 1 << 9,
     CGROUP_PIDS_MAX = 1 << 10,
     CGROUP_PRESSURE = 1 << 11,
-    CGROUP_POPULATED = 1 << 12
+    CGROUP_POPULATED = 1 << 12,
+    CGROUP_CPU_PERIODS = 1 << 13
 };
 
 struct cgroup_sample {
@@ -30,7 +31,8 @@ struct cgroup_sample {
     uint64_t memory_max_bytes, memory_high_bytes, swap_max_bytes; /* LIMITS_MAX: not limited */
     uint64_t oom_kills;
     uint64_t cpu_usage_us, cpu_throttled_us;
-    uint64_t cpu_max_nano; /* CPUs in 1e-9 (quota/period); LIMITS_MAX: not limited */
+    uint64_t cpu_periods, cpu_throttled_periods; /* of a cgroup with a quota */
+    uint64_t cpu_max_nano;                       /* CPUs in 1e-9 (quota/period); LIMITS_MAX: not limited */
     uint64_t cpu_weight;
     uint64_t pids_current, pids_max;
     uint64_t pressure_some_avg10, pressure_full_avg10; /* hundredths of a percent */
@@ -45,6 +47,14 @@ int cgroup_read(const char *dir, struct cgroup_sample *ret);
 /* Reads the cgroups of process `pid` by /proc/PID/cgroup, on any kind of host: for per-container usage where
  * no slice exists. -ESRCH when the process is gone, -EOPNOTSUPP when the host has no cgroups. */
 int cgroup_read_pid(const struct limits_host *h, pid_t pid, struct cgroup_sample *ret);
+
+/* The v2 directory of the cgroup of `pid`. -ESRCH, -EOPNOTSUPP when the host is not on v2, -ENAMETOOLONG. */
+int cgroup_dir_of_pid(const struct limits_host *h, pid_t pid, char *out, size_t n);
+
+/* An OOM kill in the cgroup `dir` takes all its processes with it, so that no half of a container goes on
+ * (memory.oom.group). Written by us although the cgroup is the engine's: neither the engine nor systemd knows
+ * this value for a container. -ENOENT, -EACCES, -EROFS, -ENAMETOOLONG. */
+int cgroup_set_oom_group(const char *dir);
 
 /* The v2 directory of a slice, with the nesting that systemd derives from its dashes:
  * "clawsup-a\x2db.slice" -> ROOT/clawsup.slice/clawsup-a\x2db.slice. -EINVAL for a name that is no slice,

@@ -11,6 +11,9 @@ bool cgroup_file_number(const char *text, uint64_t *ret);
  */
 void cgroup_file_field(const char *dir, const char *name, const char *key, enum cgroup_field bit,
     struct cgroup_sample *s, uint64_t *ret);
+/* The line "some ..." or "full ..." of a pressure file: avg10 in hundredths of a percent, total in
+ * microseconds. */
+bool cgroup_file_pressure(const char *text, const char *word, uint64_t *ret_avg10, uint64_t *ret_total);
 /* A quota per period as CPUs in 1e-9; LIMITS_MAX when not limited. */
 uint64_t cgroup_file_quota_nano(uint64_t quota_us, uint64_t period_us);
 /* The directory of the cgroup of `pid` for a v1 controller, or "" for the v2 tree, below `mount`. -ESRCH,

@@ -77,16 +77,22 @@ static int update_set(struct drift *d, const char *key, uint64_t value)
     return 1;
 }
 
+/* 0 is "not limited" in what the engine says. */
+static bool fits(const struct drift_container_want *w, uint64_t have, uint64_t want)
+{
+    return have == want || (w->at_most && have > 0 && have < want);
+}
+
 static int compare_memory(const json_t *host, const struct drift_container_want *w, struct drift *d)
 {
     uint64_t memory = host_number(host, "Memory");
     json_int_t swap = json_integer_value(json_object_get(host, "MemorySwap"));
-    bool swap_ok = w->ignore_swap || swap == (json_int_t)w->memory_bytes;
+    bool swap_ok = w->ignore_swap || (swap > 0 && fits(w, (uint64_t)swap, w->memory_bytes));
     int r;
 
-    if (!w->memory_bytes || (memory == w->memory_bytes && swap_ok))
+    if (!w->memory_bytes || (fits(w, memory, w->memory_bytes) && swap_ok))
         return 0;
-    if (memory != w->memory_bytes)
+    if (!fits(w, memory, w->memory_bytes))
         say_value(d->text, sizeof(d->text), "memory", format_size, memory, w->memory_bytes);
     else
         say_value(d->text, sizeof(d->text), "memory and swap", format_size, swap > 0 ? (uint64_t)swap : 0,
@@ -111,13 +117,13 @@ static int compare_cpu(const json_t *host, const struct drift_container_want *w,
             period = DEFAULT_PERIOD_US;
         if (!__builtin_mul_overflow(quota, UINT64_C(1000000000), &nano))
             nano /= period;
-        if (nano == w->nano_cpus)
+        if (fits(w, nano, w->nano_cpus))
             return 0;
         say_value(d->text, sizeof(d->text), "cpus", format_cpus, nano, w->nano_cpus);
         r = update_set(d, "CpuPeriod", DEFAULT_PERIOD_US);
         return r < 0 ? r : update_set(d, "CpuQuota", w->nano_cpus / (1000000000 / DEFAULT_PERIOD_US));
     }
-    if (nano == w->nano_cpus)
+    if (fits(w, nano, w->nano_cpus))
         return 0;
     say_value(d->text, sizeof(d->text), "cpus", format_cpus, nano, w->nano_cpus);
     return update_set(d, "NanoCpus", w->nano_cpus);
@@ -127,7 +133,7 @@ static int compare_pids(const json_t *host, const struct drift_container_want *w
 {
     uint64_t pids = host_number(host, "PidsLimit");
 
-    if (!w->pids || pids == w->pids)
+    if (!w->pids || fits(w, pids, w->pids))
         return 0;
     say_value(d->text, sizeof(d->text), "pids", format_count, pids, w->pids);
     return update_set(d, "PidsLimit", w->pids);
@@ -170,6 +176,15 @@ int drift_container(const json_t *inspect, const struct drift_container_want *w,
 static bool near(uint64_t have, uint64_t want, uint64_t grain)
 {
     return have > want ? have - want < grain : want - have < grain;
+}
+
+bool drift_above(const struct cgroup_sample *s, const struct drift_container_want *w)
+{
+    return (w->memory_bytes && (s->have & CGROUP_MEMORY_MAX) && s->memory_max_bytes > w->memory_bytes &&
+               !near(s->memory_max_bytes, w->memory_bytes, 65536)) ||
+           (w->nano_cpus && (s->have & CGROUP_CPU_MAX) && s->cpu_max_nano > w->nano_cpus &&
+               !near(s->cpu_max_nano, w->nano_cpus, 10000000)) ||
+           (w->pids && (s->have & CGROUP_PIDS_MAX) && s->pids_max > w->pids);
 }
 
 int drift_sample(const struct cgroup_sample *s, const struct limits_want *w, char *text, size_t n)

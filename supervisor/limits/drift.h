@@ -14,6 +14,7 @@ struct drift_container_want {
     uint64_t memory_bytes, nano_cpus, pids;
     const char *cgroup_parent;
     bool ignore_swap;
+    bool at_most; /* the numbers are caps: less is as good */
 };
 
 struct drift {
@@ -29,6 +30,10 @@ void drift_done(struct drift *d); /* releases `update` */
 /* Compares `inspect` (GET /containers/{id}/json). 1: drifted, 0: as wanted, -EINVAL: not the engine's shape,
  * -ENOMEM. *ret is filled in both good cases. */
 int drift_container(const json_t *inspect, const struct drift_container_want *w, struct drift *ret);
+
+/* True if the cgroup of a container lets it use more than `w`; what the host does not show is not compared.
+ */
+bool drift_above(const struct cgroup_sample *s, const struct drift_container_want *w);
 
 /* Compares a slice's (or tenant cgroup's) sample with what slice_apply() sets: memory.max and .high, cpu.max,
  * pids.max; values that the host does not show are not compared. 1: drifted (apply again), 0. `text` takes

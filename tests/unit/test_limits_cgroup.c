@@ -29,7 +29,8 @@ Test(limits_cgroup, v2)
     fixture_write(dir, "/memory.high", "max\n");
     fixture_write(dir, "/memory.swap.max", "0\n");
     fixture_write(dir, "/memory.events", "low 0\nhigh 12\nmax 3\noom 2\noom_kill 7\noom_group_kill 1\n");
-    fixture_write(dir, "/cpu.stat", "usage_usec 123456\nuser_usec 1\nsystem_usec 2\nthrottled_usec 99\n");
+    fixture_write(dir, "/cpu.stat",
+        "usage_usec 123456\nuser_usec 1\nsystem_usec 2\nnr_periods 40\nnr_throttled 10\nthrottled_usec 99\n");
     fixture_write(dir, "/cpu.max", "150000 100000\n");
     fixture_write(dir, "/cpu.weight", "100\n");
     fixture_write(dir, "/pids.current", "5\n");
@@ -39,7 +40,7 @@ Test(limits_cgroup, v2)
         "some avg10=1.25 avg60=0.00 avg300=0.00 total=5000\nfull avg10=0.07 avg60=0.00 avg300=0.00 "
         "total=40\n");
     cr_assert_eq(cgroup_read(dir, &s), 0);
-    cr_expect_eq(s.have, (CGROUP_POPULATED << 1) - 1U);
+    cr_expect_eq(s.have, (CGROUP_CPU_PERIODS << 1) - 1U);
     cr_expect_eq(s.memory_current_bytes, 104857600);
     cr_expect_eq(s.memory_max_bytes, 134217728);
     cr_expect_eq(s.memory_high_bytes, LIMITS_MAX);
@@ -47,6 +48,8 @@ Test(limits_cgroup, v2)
     cr_expect_eq(s.oom_kills, 7);
     cr_expect_eq(s.cpu_usage_us, 123456);
     cr_expect_eq(s.cpu_throttled_us, 99);
+    cr_expect_eq(s.cpu_periods, 40);
+    cr_expect_eq(s.cpu_throttled_periods, 10);
     cr_expect_eq(s.cpu_max_nano, 1500000000);
     cr_expect_eq(s.pids_current, 5);
     cr_expect_eq(s.pids_max, LIMITS_MAX);

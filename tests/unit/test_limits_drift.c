@@ -11,7 +11,7 @@ struct container_row {
     char host[256];
     uint64_t memory, cpus, pids;
     char parent[32];
-    bool ignore_swap;
+    bool ignore_swap, at_most;
     int r;
     char update[128], text[128];
     bool recreate;
@@ -24,33 +24,41 @@ ParameterizedTestParameters(limits_drift, container)
     static struct container_row rows[] = {
         /* as wanted */
         {"{\"Memory\":134217728,\"MemorySwap\":134217728,\"NanoCpus\":500000000,\"PidsLimit\":20}", M128,
-            500000000, 20, "", false, 0, "", "", false},
+            500000000, 20, "", false, false, 0, "", "", false},
         /* nothing wanted, nothing compared */
-        {"{\"Memory\":1,\"PidsLimit\":null}", 0, 0, 0, "", false, 0, "", "", false},
+        {"{\"Memory\":1,\"PidsLimit\":null}", 0, 0, 0, "", false, false, 0, "", "", false},
         /* a container without limits; PidsLimit is null there */
         {"{\"Memory\":0,\"MemorySwap\":0,\"NanoCpus\":0,\"PidsLimit\":null}", M128, 1500000000, 64, "", false,
-            1, "{\"Memory\":134217728,\"MemorySwap\":134217728,\"NanoCpus\":1500000000,\"PidsLimit\":64}",
+            false, 1,
+            "{\"Memory\":134217728,\"MemorySwap\":134217728,\"NanoCpus\":1500000000,\"PidsLimit\":64}",
             "memory none -> 128M, cpus none -> 1.500, pids none -> 64", false},
         /* the engine's default: swap as large as memory */
-        {"{\"Memory\":134217728,\"MemorySwap\":268435456}", M128, 0, 0, "", false, 1,
+        {"{\"Memory\":134217728,\"MemorySwap\":268435456}", M128, 0, 0, "", false, false, 1,
             "{\"Memory\":134217728,\"MemorySwap\":134217728}", "memory and swap 256M -> 128M", false},
-        {"{\"Memory\":134217728,\"MemorySwap\":-1}", M128, 0, 0, "", false, 1,
+        {"{\"Memory\":134217728,\"MemorySwap\":-1}", M128, 0, 0, "", false, false, 1,
             "{\"Memory\":134217728,\"MemorySwap\":134217728}", "memory and swap none -> 128M", false},
         /* a kernel that cannot limit swap: the engine keeps -1 whatever is asked */
-        {"{\"Memory\":134217728,\"MemorySwap\":-1}", M128, 0, 0, "", true, 0, "", "", false},
-        {"{\"PidsLimit\":-1}", 0, 0, 8, "", false, 1, "{\"PidsLimit\":8}", "pids none -> 8", false},
+        {"{\"Memory\":134217728,\"MemorySwap\":-1}", M128, 0, 0, "", true, false, 0, "", "", false},
+        {"{\"PidsLimit\":-1}", 0, 0, 8, "", false, false, 1, "{\"PidsLimit\":8}", "pids none -> 8", false},
         /* made with --cpu-quota: an update must speak quota too */
-        {"{\"NanoCpus\":0,\"CpuQuota\":150000,\"CpuPeriod\":0}", 0, 1500000000, 0, "", false, 0, "", "",
-            false},
-        {"{\"NanoCpus\":0,\"CpuQuota\":150000,\"CpuPeriod\":50000}", 0, 500000000, 0, "", false, 1,
+        {"{\"NanoCpus\":0,\"CpuQuota\":150000,\"CpuPeriod\":0}", 0, 1500000000, 0, "", false, false, 0, "",
+            "", false},
+        {"{\"NanoCpus\":0,\"CpuQuota\":150000,\"CpuPeriod\":50000}", 0, 500000000, 0, "", false, false, 1,
             "{\"CpuPeriod\":100000,\"CpuQuota\":50000}", "cpus 3.000 -> 0.500", false},
         /* CgroupParent cannot be updated */
-        {"{\"CgroupParent\":\"\"}", 0, 0, 0, "clawsup-a.slice", false, 1, "",
+        {"{\"CgroupParent\":\"\"}", 0, 0, 0, "clawsup-a.slice", false, false, 1, "",
             "cgroup parent none -> clawsup-a.slice", true},
-        {"{\"CgroupParent\":\"clawsup-a.slice\"}", 0, 0, 0, "clawsup-a.slice", false, 0, "", "", false},
-        {"{\"CgroupParent\":\"x\",\"PidsLimit\":1}", 0, 0, 2, "y", false, 1, "{\"PidsLimit\":2}",
+        {"{\"CgroupParent\":\"clawsup-a.slice\"}", 0, 0, 0, "clawsup-a.slice", false, false, 0, "", "",
+            false},
+        {"{\"CgroupParent\":\"x\",\"PidsLimit\":1}", 0, 0, 2, "y", false, false, 1, "{\"PidsLimit\":2}",
             "pids 1 -> 2, cgroup parent x -> y", true},
-        {"[]", 1, 1, 1, "", false, -EINVAL, "", "", false},
+        {"[]", 1, 1, 1, "", false, false, -EINVAL, "", "", false},
+        /* caps: less is as good, and an update asks for the cap */
+        {"{\"Memory\":67108864,\"MemorySwap\":67108864,\"NanoCpus\":250000000,\"PidsLimit\":10}", M128,
+            500000000, 20, "", false, true, 0, "", "", false},
+        {"{\"Memory\":67108864,\"MemorySwap\":-1,\"NanoCpus\":250000000,\"PidsLimit\":30}", M128, 500000000,
+            20, "", false, true, 1, "{\"Memory\":134217728,\"MemorySwap\":134217728,\"PidsLimit\":20}",
+            "memory and swap none -> 128M, pids 30 -> 20", false},
     };
     return cr_make_param_array(struct container_row, rows, ARRAY_SIZE(rows));
 }
@@ -61,7 +69,8 @@ ParameterizedTest(struct container_row *row, limits_drift, container)
         .nano_cpus = row->cpus,
         .pids = row->pids,
         .cgroup_parent = row->parent[0] ? row->parent : NULL,
-        .ignore_swap = row->ignore_swap};
+        .ignore_swap = row->ignore_swap,
+        .at_most = row->at_most};
     json_t *inspect = json_pack("{s:o}", "HostConfig", json_loads(row->host, 0, NULL));
     struct drift d = {0};
 
