@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/log.h"
+#include "daemon/capture.h"
 #include "daemon/proxy_child.h"
 #include "daemon/spec.h"
 
@@ -141,6 +143,18 @@ static bool is_state(const json_t *inspect, const char *key)
     return json_is_true(json_object_get(json_object_get(inspect, "State"), key));
 }
 
+/* Somebody removed an adopted container. It is made as it was when it was last healthy. */
+static void make_again(struct op *op)
+{
+    if (!capture_exists(op->component)) {
+        op_finish_absent(op);
+        return;
+    }
+    manager_note(op->tenant, op->component, LOG_NOTICE, NULL, "action",
+        "its container was removed by somebody; making it again as it was when it was last healthy");
+    op_redeploy(op);
+}
+
 static void on_existing(struct op *op, const struct engine_answer *a)
 {
     struct tenant *t = op->tenant;
@@ -150,7 +164,7 @@ static void on_existing(struct op *op, const struct engine_answer *a)
 
     if (a->status == 404) {
         if (op->component->mode == CONFIG_EXTERNAL)
-            op_finish_absent(op);
+            make_again(op);
         else
             create_container(op);
         return;
@@ -187,7 +201,7 @@ static void look_for_container(struct op *op)
     if (ref)
         op_call(op, on_existing, "GET", NULL, OP_TIMEOUT_US, "/containers/%s/json", ref);
     else
-        op_finish_absent(op);
+        make_again(op);
 }
 
 static void launch_proxy(struct op *op)

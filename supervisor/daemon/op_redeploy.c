@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/capture.h"
 #include "daemon/messages.h"
 #include "daemon/spec.h"
 
@@ -60,6 +61,20 @@ static void on_tampered(struct op *op, const char *why)
 
 /* ---------------------------------------------------------------- single operations */
 
+/* The container is gone: what was kept of it is what the new one is made from. */
+static enum saga_result take_captured(struct op *op)
+{
+    struct err e = {0};
+    char name[sizeof(op->name)];
+
+    json_decref(op->body);
+    op->body = NULL;
+    if (capture_load(op->component, &op->body, name, sizeof(name), &e) >= 0)
+        return SAGA_MISSING;
+    remember_problem(op, e.msg[0] ? e.msg : "out of memory");
+    return SAGA_FAILED;
+}
+
 static void on_old(struct op *op, const struct engine_answer *a)
 {
     const char *id = json_string_value(json_object_get(a->body, "Id"));
@@ -79,10 +94,8 @@ static void on_old(struct op *op, const struct engine_answer *a)
         if (r == SAGA_FAILED)
             remember_problem(op, "the container that has its name is not clawsup's");
     }
-    if (r == SAGA_MISSING && op->component->mode == CONFIG_EXTERNAL) {
-        remember_problem(op, "the external container is gone and so is its spec");
-        r = SAGA_FAILED;
-    }
+    if (r == SAGA_MISSING && op->component->mode == CONFIG_EXTERNAL)
+        r = take_captured(op);
     advance(op, r);
 }
 
@@ -508,8 +521,11 @@ static void on_resume_name(struct op *op, const struct engine_answer *a)
 static void begin(struct op *op)
 {
     const struct component *c = op->component;
+    _cleanup_json_ json_t *body = NULL;
 
     (void)snprintf(op->name, sizeof(op->name), "%s", c->match_label ? c->found_name : c->container_name);
+    if (!op->name[0]) /* found by a label, and not there since our start */
+        (void)capture_load(c, &body, op->name, sizeof(op->name), NULL);
     op->keep_on_engine_loss = true;
 }
 
@@ -530,7 +546,7 @@ void op_redeploy(struct op *op)
 {
     if (op->component->mode == CONFIG_MANAGED)
         op_network(op, begin_saga);
-    else if (op_reference(op->component))
+    else if (op_reference(op->component) || capture_exists(op->component))
         begin_saga(op);
     else
         op_finish_absent(op);

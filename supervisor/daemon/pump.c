@@ -84,6 +84,8 @@ static void publish_component(struct component *c, uint64_t now)
         v.reason && *v.reason ? ": " : "", v.reason ? v.reason : "",
         v.state == REC_HEALTHY || !c->message[0] ? "" : " (", v.state == REC_HEALTHY ? "" : c->message,
         v.state == REC_HEALTHY || !c->message[0] ? "" : ")");
+    if (v.state == REC_HEALTHY && c->container && c->mode == CONFIG_EXTERNAL)
+        observe_inspect(c); /* as it is now is how it is to be made again */
     if (v.state == REC_HEALTHY)
         c->message[0] = '\0', c->message_of_action = false;
     probe_reschedule(c);

@@ -298,7 +298,7 @@ int spec_container(const struct config_tenant *t, const struct config_component 
 
 static int capture_endpoint(const json_t *ep, const char *id, json_t **ret)
 {
-    static const char *const keep[] = {"IPAMConfig", "Links", "DriverOpts", "NetworkID"};
+    static const char *const keep[] = {"IPAMConfig", "Links", "DriverOpts", "NetworkID", "GwPriority"};
     json_t *out = json_object(), *aliases = json_array();
     const json_t *a;
     size_t i;
@@ -372,8 +372,17 @@ static int capture_volumes(const json_t *inspect, json_t *host)
     return 0;
 }
 
+/* Host name and ports are then that other container's; the engine shows them and would refuse them. */
+static bool in_anothers_network(const json_t *host)
+{
+    const char *mode = json_string_value(json_object_get(host, "NetworkMode"));
+
+    return mode && str_startswith(mode, "container:");
+}
+
 int spec_capture(const json_t *inspect, json_t **ret)
 {
+    static const char *const not_its_own[] = {"Hostname", "Domainname", "ExposedPorts", "MacAddress"};
     const char *id = json_string_value(json_object_get(inspect, "Id")), *hostname;
     json_t *config = json_object_get(inspect, "Config"), *host = json_object_get(inspect, "HostConfig"), *ep;
     const json_t *networks = json_object_get(json_object_get(inspect, "NetworkSettings"), "Networks");
@@ -388,6 +397,9 @@ int spec_capture(const json_t *inspect, json_t **ret)
     hostname = json_string_value(json_object_get(body, "Hostname"));
     if (hostname && strlen(hostname) == 12 && str_startswith(id, hostname))
         (void)json_object_del(body, "Hostname"); /* assigned by the engine */
+    if (in_anothers_network(host))
+        for (size_t i = 0; i < ARRAY_SIZE(not_its_own); i++)
+            (void)json_object_del(body, not_its_own[i]);
     if (json_object_set_new(body, "HostConfig", json_deep_copy(host)) < 0 ||
         capture_volumes(inspect, json_object_get(body, "HostConfig")) < 0)
         return -ENOMEM;

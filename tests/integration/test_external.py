@@ -1,5 +1,5 @@
 """Containers that somebody else made: a gateway as Compose leaves it, a proxy as a sidecar. They are found, restarted and
-redeployed as they were, and never made from nothing."""
+redeployed as they were, made again when somebody removed them, and never made from nothing."""
 
 import io
 import json
@@ -55,7 +55,8 @@ class Compose:
             "--pids-limit", "77", "--env", "COLOUR=red", "--workdir", "/workspace", "--stop-timeout", "3", "--init",
             "--cap-drop", "NET_RAW", "--security-opt", "no-new-privileges", "--ulimit", "nofile=1024:2048", "--shm-size", "8m",
             "--add-host", "files.internal:10.1.2.3", "--dns", "10.9.8.7", "--log-opt", "max-size=1m", "--health-cmd", "true",
-            "--health-interval", "1h", "--restart", "no", IMAGE, "sh", "-c", GATEWAY % data)
+            "--health-interval", "1h", "--health-retries", "5", "--user", "0:0", "--restart", "no", "--entrypoint",
+            "/bin/sh", IMAGE, "-c", GATEWAY % data)
         self.engine.docker("network", "connect", "--alias", "gateway-back", self.networks[1], self.name)
 
     def down(self):
@@ -175,10 +176,35 @@ def test_one_that_is_not_there(daemon, compose):
     compose.up("a")
     d.healthy("a", seconds=10)
     assert d.starts("a") == 1 and d.component("a", "gateway")["restarts_1h"] == 0
-    # Gone again: not made again.
+    # Removed after it was seen healthy: made again as it was, also when nobody looked while it went.
+    before = d.inspect(compose.name)
+    wait_for(lambda: "its description is kept" in json.dumps(d.tenant_status("a")) or "its description is kept" in d.log(), 30)
     d.engine.docker("rm", "-f", compose.name)
-    wait_for(lambda: "there is no container" in d.component("a", "gateway")["reason"], 10, d.component("a", "gateway"))
-    assert not d.engine.docker("ps", "-aq")
+    wait_for(lambda: d.starts("a") == 2, 60, d.log()[-4000:])
+    d.healthy("a", seconds=60)
+    now = d.inspect(compose.name)
+    assert now["Id"] != before["Id"]
+    was, is_ = likeness(before), likeness(now)
+    for key in was:
+        assert is_[key] == was[key], key
+    d.stop(signal.SIGKILL)
+    d.engine.docker("rm", "-f", compose.name)
+    d.start()
+    wait_for(lambda: d.starts("a") == 3, 60, d.log()[-4000:])
+    d.healthy("a", seconds=60)
+    assert likeness(d.inspect(compose.name)) == was
+    # What changes while it is healthy is kept as well.
+    d.engine.docker("update", "--memory", "64m", "--memory-swap", "64m", compose.name)
+    d.engine.docker("network", "disconnect", compose.networks[1], compose.name)
+    wait_for(lambda: d.log().count("its description is kept") >= 3, 60, d.log()[-3000:])
+    was = likeness(d.inspect(compose.name))
+    time.sleep(1)
+    d.engine.docker("rm", "-f", compose.name)
+    wait_for(lambda: d.starts("a") == 4, 60, d.log()[-4000:])
+    d.healthy("a", seconds=60)
+    assert likeness(d.inspect(compose.name)) == was and was["host"]["Memory"] == 64 << 20 and len(was["networks"]) == 1
+    # Never seen: never made.
+    assert "there is no container" in d.component("b", "gateway")["reason"]
 
 
 # ---------------------------------------------------------------- a proxy in a container

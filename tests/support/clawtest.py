@@ -219,7 +219,7 @@ class Engine:
     def start(self):
         log = open(os.path.join(self.home, "log"), "ab")
         self.proc = subprocess.Popen(
-            ["dockerd", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
+            ["dockerd", "--default-address-pool", "base=10.128.0.0/12,size=24", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
              "unix://" + self.sock, "--pidfile", self.home + "/pid", "--bridge=none", "--iptables=false",
              "--ip6tables=false", "--default-address-pool", self.pool], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
