@@ -62,6 +62,7 @@ _clawsup() {
     events) options+=" --follow --since --lines --tenant" ;;
     top) options+=" --interval --count --sort" ;;
     pause) options+=" --for" ;;
+    redeploy) options+=" --dry-run" ;;
     explain) options+=" --body --api" ;;
     import-compose) options+=" --output --force --tenant --data-root --env-file" ;;
     esac

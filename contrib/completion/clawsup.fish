@@ -39,7 +39,8 @@ complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a version -d 'V
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a help -d 'Help of a verb'
 
 complete -c clawsup -n "__fish_seen_subcommand_from $on_tenant" -a '(__clawsup_tenants)'
-complete -c clawsup -n '__fish_seen_subcommand_from restart' -a 'proxy gateway'
+complete -c clawsup -n '__fish_seen_subcommand_from restart redeploy' -a 'proxy gateway'
+complete -c clawsup -n '__fish_seen_subcommand_from redeploy' -l dry-run -d 'Only say what would be done'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l watch -d 'Redraw every second'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l state -x -a 'unhealthy quarantined down recovering degraded starting held paused healthy' -d 'Only tenants in these states'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l sort -x -a 'name state restarts cpu memory disk' -d 'Order of the tenants'

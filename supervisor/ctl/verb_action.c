@@ -15,6 +15,7 @@
 #define PAUSE_MAX_US (24 * USEC_PER_HOUR)
 
 static const char *arg_for;
+static bool arg_dry_run;
 
 /* Prints what the daemon says about a request that was granted. */
 static int granted(const struct ctl *c, const json_t *reply)
@@ -61,6 +62,63 @@ static int run_action(struct ctl *c, char **args, int n)
     return send_request(c, TAKE_PTR(request));
 }
 
+/* What a redeploy would do. Exit status 1 when something stands in its way. */
+static int print_plan(const json_t *reply)
+{
+    static const struct {
+        const char *key, *title, *none;
+    } lists[] = {{"steps", "steps:", NULL}, {"differences", "different from what is there:", "nothing"},
+        {"blocked", "in the way:", "nothing"}};
+    char text[1024];
+
+    text_safe(text, sizeof(text), text_of(reply, "text"));
+    (void)printf("%s\n", text);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        const json_t *list = json_object_get(reply, lists[i].key);
+
+        (void)printf("%s%s%s\n", lists[i].title, json_array_size(list) || !lists[i].none ? "" : " ",
+            json_array_size(list) || !lists[i].none ? "" : lists[i].none);
+        for (size_t k = 0; k < json_array_size(list); k++) {
+            const char *s = json_string_value(json_array_get(list, k));
+
+            text_safe(text, sizeof(text), s ? s : "");
+            if (i == 0)
+                (void)printf("  %2zu. %s\n", k + 1, text);
+            else
+                (void)printf("  %s\n", text);
+        }
+    }
+    if (fflush(stdout) != 0)
+        return CTL_FAILED;
+    return json_array_size(json_object_get(reply, "blocked")) ? CTL_FAILED : CTL_OK;
+}
+
+static int run_redeploy(struct ctl *c, char **args, int n)
+{
+    _cleanup_json_ json_t *request = NULL, *reply = NULL;
+    int r;
+
+    if (!arg_dry_run)
+        return run_action(c, args, n);
+    request = ctl_request(c->command->name, args[0]);
+    if (!request || json_object_set_new(request, "dry_run", json_true()) < 0 ||
+        (n > 1 && json_object_set_new(request, "component", json_string(args[1])) < 0))
+        return ctl_fail(c, CTL_FAILED, "internal", NULL, "out of memory");
+    r = ctl_call(c, TAKE_PTR(request), ACTION_TIMEOUT_US, &reply);
+    if (r != CTL_OK)
+        return r;
+    if (!c->json)
+        return print_plan(reply);
+    r = ctl_print_json(reply, false);
+    return r == CTL_OK && json_array_size(json_object_get(reply, "blocked")) ? CTL_FAILED : r;
+}
+
+static const struct ctl_option redeploy_options[] = {
+    {.name = "dry-run",
+        .help = "only say what would be done, what would be different and what stands in the way",
+        .flag = &arg_dry_run},
+};
+
 static int run_pause(struct ctl *c, char **args, int n)
 {
     _cleanup_json_ json_t *request = ctl_request("pause", args[0]);
@@ -104,11 +162,15 @@ const struct ctl_command verb_redeploy = {
     .details =
         "The old container is kept until the new one is verified; if that fails, the old one runs "
         "again. Data,\n"
-        "volumes and the workspace are never removed. COMPONENT: another managed one than the gateway.",
-    .examples = "  clawsup redeploy acme\n",
+        "volumes and the workspace are never removed. COMPONENT: another managed one than the gateway.\n"
+        "With --dry-run the exit status is 1 when something stands in its way.",
+    .examples = "  clawsup redeploy acme --dry-run\n"
+                "  clawsup redeploy acme\n",
+    .options = redeploy_options,
+    .n_options = ARRAY_SIZE(redeploy_options),
     .min_args = 1,
     .max_args = 2,
-    .run = run_action,
+    .run = run_redeploy,
 };
 
 const struct ctl_command verb_pause = {

@@ -18,6 +18,7 @@
 #include "base/gid.h"
 #include "base/log.h"
 #include "daemon/control.h"
+#include "daemon/dryrun.h"
 #include "daemon/fdstore.h"
 #include "daemon/limits_driver.h"
 #include "daemon/messages.h"
@@ -495,6 +496,7 @@ struct manager *manager_free(struct manager *m)
         return NULL;
     upgrade_cancel(m);
     verbs_stop(m);
+    dryrun_forget(m);
     HASH_ITER(hh, m->tenants, t, next)
     tenant_remove(t, false);
     engine_call_cancel(m->engine_ping);

@@ -34,6 +34,7 @@ struct denials;
 struct removal;
 struct members;
 struct limits_events;
+struct dryrun;
 
 /* One finished probe, newest last. */
 struct probe_record {
@@ -152,6 +153,7 @@ struct manager {
     struct control *control;
     struct verbs *verbs;
     struct removal *removals;  /* of tenants that left; a list */
+    struct dryrun *dryruns;    /* under way */
     bool log_level_fixed;      /* by the command line: a reload leaves it alone */
     struct upgrade *upgrading; /* a check of the new program is under way */
     bool upgrade;              /* the loop ended to make room for it */

@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/denials.h"
 #include "daemon/diff.h"
+#include "daemon/dryrun.h"
 #include "daemon/messages.h"
 #include "daemon/op.h"
 #include "daemon/removal.h"
@@ -346,12 +347,17 @@ static int verb_restart(struct control_request *req, void *userdata)
 static int verb_redeploy(struct control_request *req, void *userdata)
 {
     struct manager *m = userdata;
+    bool dry = false;
     int r = 0;
     struct tenant *t = need_tenant(m, req, &r);
     struct component *c = t ? need_component(t, req, &r) : NULL;
 
     if (!c)
         return r;
+    if (control_request_bool(req, "dry_run", &dry) < 0)
+        return control_error(req, CONTROL_USAGE, "malformed field", "dry_run: true or false");
+    if (component_can_redeploy(c) && dry)
+        return dryrun_begin(c, req);
     if (!component_can_redeploy(c))
         return control_error(req, CONTROL_REFUSED, "there is no specification to make it from",
             "the gateway and managed components can be redeployed");

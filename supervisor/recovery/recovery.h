@@ -245,6 +245,10 @@ struct rec_host_view {
     uint32_t restarts_in_flight, redeploys_in_flight, tokens;
     bool observing; /* the first seconds after our own start */
 };
+/* What would hold back an operator's restart or redeploy of the component if it were asked for now; NULL:
+ * nothing. */
+const char *recovery_operator_held_by(
+    const struct recovery *r, uint32_t tenant, uint32_t component, enum rec_op op, uint64_t now_us);
 #define REC_GUARDS_MAX 16
 void recovery_component_view(const struct recovery *r, uint32_t tenant, uint32_t component, uint64_t now_us,
     struct rec_component_view *ret);

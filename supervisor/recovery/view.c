@@ -44,6 +44,27 @@ static const char *held_by(const struct recovery *r, struct component *c, uint64
     return g == GUARD_NONE ? NULL : guard_to_string(g);
 }
 
+const char *recovery_operator_held_by(
+    const struct recovery *r, uint32_t tenant, uint32_t component, enum rec_op op, uint64_t now_us)
+{
+    const struct rec_tenant *t = find(r, tenant);
+    struct plan p = {.set = true, .hard = true, .op = true, .due_us = now_us};
+    const struct component *c;
+    enum guard g;
+    uint64_t until;
+
+    if (!t || component >= t->n)
+        return "unknown component";
+    c = t->c[component];
+    p.type = op == REC_OP_REDEPLOY ? REC_ACT_REDEPLOY : REC_ACT_RESTART;
+    p.level = op == REC_OP_REDEPLOY ? REC_L3 : REC_L1;
+    p.urgent = c->p.kind == REC_KIND_PROXY;
+    g = tenant_guard(c, &p, now_us, &until);
+    if (g == GUARD_NONE && !p.urgent)
+        g = host_gate(r, host_queue_of(c, &p), now_us, &until);
+    return g == GUARD_NONE ? NULL : guard_to_string(g);
+}
+
 static void view_plan(const struct component *c, const struct plan *p, struct rec_component_view *v)
 {
     const struct recovery_params *rp = &c->t->p;
