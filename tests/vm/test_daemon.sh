@@ -11,7 +11,8 @@ nice make -s install DESTDIR="$payload/root" >/dev/null
 rm -rf "$payload/root/usr/share/man" "$payload/root/usr/share/doc"
 strip "$payload"/root/usr/*bin/* "$payload"/root/usr/libexec/clawsup/*
 cp tests/vm/daemon/run.sh "$payload"
-# Debian 13 has another libconfig: what was built here brings its own along.
+# Not every guest has the libraries that the command line wants: what was built here brings its own along.
+install -D /usr/lib/x86_64-linux-gnu/libyaml-0.so.2 "$payload/root/usr/lib/x86_64-linux-gnu/libyaml-0.so.2"
 [ "${SUITE:-bookworm}" = bookworm ] || install -D /usr/lib/x86_64-linux-gnu/libconfig.so.9 "$payload/root/usr/lib/x86_64-linux-gnu/libconfig.so.9"
 tests/vm/vm run "$payload" "$out" "${1:-400}" || {
 	status=$?
