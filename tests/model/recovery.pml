@@ -12,10 +12,13 @@
  *   -DCRASHES   kill -9 of the daemon at any moment, which forgets all but the store; budgets
  *   -DLIES      probes that take time and may be of no use
  *   -DAPART     a gateway that does not wait for its proxy
+ *   -DDOWN      gateways that end, by themselves or with the engine: starting what is down disturbs nothing, so the
+ *               first start waits for no canary, what went with the engine is put back while the host settles, and in
+ *               quarantine it is started again
  *
  * Each guard can be left out, and test_model.sh shows that each leaves a counterexample: NO_ENGINE NO_SETTLING NO_MASS
  * NO_OBSERVE NO_PAUSE NO_HELD NO_QUARANTINE NO_BUSY NO_NEIGHBOUR NO_PROXY_BUSY NO_DEPENDENCY NO_IN_FLIGHT NO_PUT_OFF
- * NO_VOID NO_UNKNOWN NO_BUDGET NO_INTENT (an assertion fails); NO_TOP NO_WAY_BACK NO_SETTLED NO_GIVE_BACK (a failure
+ * NO_VOID NO_UNKNOWN NO_BUDGET NO_INTENT NO_ONCE NO_LISTED (an assertion fails); NO_TOP NO_WAY_BACK NO_SETTLED NO_GIVE_BACK (a failure
  * never ends, or a tenant never gets well). */
 #ifndef N
 #define N 1
@@ -25,6 +28,20 @@
 #endif
 #define BUDGET 2 /* restarts within the window */
 
+#ifdef DOWN
+#define DOWN_NOW (ended[t])
+#define PUT_BACK (with_engine[t])
+#define FIRST (ended[t] && rung[t] == 0 && !trial[t])
+#else
+#define DOWN_NOW false
+#define PUT_BACK false
+#define FIRST false
+#endif
+#ifdef NO_ONCE
+#define ONCE DOWN_NOW
+#else
+#define ONCE (FIRST && plan[t] == RESTART)
+#endif
 #ifdef NO_ENGINE
 #define G_ENGINE true
 #else
@@ -33,12 +50,12 @@
 #ifdef NO_SETTLING
 #define G_SETTLING true
 #else
-#define G_SETTLING (!settling)
+#define G_SETTLING (!settling || PUT_BACK)
 #endif
 #ifdef NO_MASS
 #define G_MASS true
 #else
-#define G_MASS (!mass || canary)
+#define G_MASS (!mass || canary || ONCE || PUT_BACK)
 #endif
 #ifdef NO_OBSERVE
 #define G_OBSERVE true
@@ -98,6 +115,10 @@ bool ill[N];              /* the gateway does not work, and goes on not to */
 bool quiet;               /* the world has done its worst */
 byte on_gateway[N], on_proxy[N]; /* how many drivers have their hands on it */
 bool stopped[N];          /* stopped by a person, and not long ago */
+#ifdef DOWN
+bool ended[N], went[N];   /* it does not run; it went with the engine */
+bool with_engine[N];      /* so the core thinks */
+#endif
 byte spent[N];            /* automatic restarts within the window, as anybody would count them */
 
 /* ---- the core */
@@ -193,7 +214,13 @@ inline laws_of_start(t)
 	if
 	:: asked[t] /* a person knows what he does */
 	:: else ->
-		assert(!settling && !observing && (!mass || canary));
+#ifdef DOWN
+		assert(!settling || went[t]);
+		assert(!mass || canary || went[t] || FIRST);
+#else
+		assert(!settling && (!mass || canary));
+#endif
+		assert(!observing);
 		assert(!paused[t]);
 		assert(!stopped[t]);
 		assert(!quarantined[t] || trial[t]);
@@ -248,12 +275,15 @@ inline start(t)
 	state[t] = ACTING;
 	void_probes(t);
 	if
-	:: by_operator[t] || trial[t]
-	:: !by_operator[t] && !trial[t] && what[t] == RESTART -> rung[t] = 1
+	:: by_operator[t] || trial[t] || PUT_BACK /* no attempt of the ladder */
+	:: !by_operator[t] && !trial[t] && !PUT_BACK && what[t] == RESTART -> rung[t] = 1
 	:: !by_operator[t] && !trial[t] && what[t] == ALL -> rung[t] = 2
 	:: !by_operator[t] && !trial[t] && what[t] == REDEPLOY -> rung[t] = 3
 	fi
 	;
+#ifdef DOWN
+	with_engine[t] = false;
+#endif
 #ifndef NO_INTENT
 	charge(t);
 #endif
@@ -280,6 +310,12 @@ proctype Timer(byte t)
 	:: atomic { /* the start deadline; it says nothing while the host is frozen */
 		state[t] == STARTING && fails[t] > 0 && !engine_down && !settling -> failed(t)
 	   }
+#ifdef DOWN
+	:: atomic { /* some minutes in quarantine */
+		ended[t] && state[t] == QUARANTINED && plan[t] == NOTHING ->
+		plan[t] = RESTART; trial[t] = true; state[t] = BACKOFF
+	   }
+#endif
 	:: atomic { /* long enough stable */
 		state[t] == STARTING && good[t] -> healthy(t)
 	   }
@@ -328,6 +364,12 @@ proctype Driver(byte t)
 		:: else
 		fi;
 		over(t);
+#ifdef DOWN
+		if
+		:: engine -> ended[t] = false; went[t] = false
+		:: else
+		fi;
+#endif
 		if
 		:: !engine && !quarantined[t] && what[t] == REDEPLOY -> rung[t] = 2 /* costs nothing */
 		:: engine && !quiet -> ill[t] = false /* it helped */
@@ -392,8 +434,8 @@ proctype Probe(byte t)
 	:: atomic {
 		probe[t] == IDLE && act[t] == NONE ->
 		if
-		:: ill[t] || stopped[t] -> probe[t] = BAD
-		:: !ill[t] && !stopped[t] -> probe[t] = GOOD
+		:: ill[t] || stopped[t] || DOWN_NOW -> probe[t] = BAD
+		:: !ill[t] && !stopped[t] && !DOWN_NOW -> probe[t] = GOOD
 #ifdef LIES
 		:: !quiet -> probe[t] = BLIND /* no file descriptor, no memory: our own fault */
 #endif
@@ -410,6 +452,11 @@ proctype Probe(byte t)
 	od
 }
 
+#ifdef DOWN
+#define LISTED (!ended[0] || (state[0] != HEALTHY && state[0] != STARTING)) /* first everything is listed */
+#else
+#define LISTED true
+#endif
 /* The pings of the engine, and the host's own timers. */
 proctype Host()
 {
@@ -426,10 +473,21 @@ proctype Host()
 		do
 		:: i < N -> fails[i] = 0; i++
 		:: else -> break
-		od
+		od;
+		i = 0
 	   }
+#ifdef DOWN
+	:: atomic { /* the list: what it shows as ended, and nobody told of, while the host settles, went with the engine */
+		engine && !engine_down && ended[i] && act[i] == NONE && (state[i] == HEALTHY || state[i] == STARTING) ->
+		void_probes(i);
+		if
+		:: settling -> state[i] = BACKOFF; plan[i] = RESTART; with_engine[i] = true
+		:: else -> failed(i)
+		fi
+	   }
+#endif
 #ifndef NO_SETTLED
-	:: settling && !engine_down -> settling = false
+	:: settling && !engine_down && LISTED -> settling = false
 #endif
 	:: observing -> observing = false
 	:: mass && quiet -> mass = false
@@ -516,6 +574,21 @@ active proctype World()
 		:: mass && !canary -> canary = true
 #ifdef PROXIES
 		:: proxy[t] == SERVES && G_PROXY_BUSY -> proxy[t] = DEAD
+#endif
+#ifdef DOWN
+		:: engine && !ended[t] && act[t] == NONE && (state[t] == HEALTHY || state[t] == STARTING) ->
+			ended[t] = true; /* and we are told */
+			void_probes(t);
+#ifdef NO_LISTED
+			if
+			:: settling && !quarantined[t] -> state[t] = BACKOFF; plan[t] = RESTART; with_engine[t] = true
+			:: else -> failed(t)
+			fi
+#else
+			failed(t)
+#endif
+		:: engine && !ended[t] && act[t] == NONE && state[t] == HEALTHY -> /* nobody is told */
+			engine = false; ended[t] = true; went[t] = true
 #endif
 		:: state[t] == HEALTHY && rung[t] > 0 -> rung[t] = 0 /* half a healthy hour */
 #if N == 1

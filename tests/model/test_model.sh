@@ -19,7 +19,7 @@ check() {
     mkdir "$dir" && cd "$dir" || return
     spin -a "$@" "$HERE/recovery.pml" >spin.log 2>&1 || { echo "broken: spin"; cat spin.log; return; }
     "$CC" -w "$opt" "${what[@]}" -o pan pan.c >cc.log 2>&1 || { echo "broken: $CC"; cat cc.log; return; }
-    out=$(timeout 100 ./pan "${run[@]}" -m2000000 -w22 2>&1)
+    out=$(timeout 400 ./pan "${run[@]}" -m2000000 -w22 2>&1)
     rc=$?
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' <<<"$out")
     if [ $rc -ne 0 ] || grep -q -e 'max search depth too small' -e 'out of memory' <<<"$out"; then
@@ -43,6 +43,9 @@ proofs=(
     "people-and-crashes laws -DPEOPLE -DCRASHES"
     "people-proxies-lies laws -DPEOPLE -DPROXIES -DLIES"
     "apart laws -DPROXIES -DAPART"
+    "down laws -DDOWN"
+    "down-ends-in-quarantine persistent -DDOWN"
+    "down-gets-well recovers -DDOWN"
     "ends-in-quarantine persistent -DPEOPLE -DPROXIES"
     "gets-well recovers -DPEOPLE -DPROXIES"
 )
@@ -65,6 +68,8 @@ mutants=(
     "NO_UNKNOWN laws -DLIES"
     "NO_BUDGET laws -DCRASHES"
     "NO_INTENT laws -DCRASHES"
+    "NO_ONCE laws -DDOWN"
+    "NO_LISTED laws -DDOWN"
     "NO_TOP persistent"
     "NO_WAY_BACK recovers"
     "NO_SETTLED persistent"

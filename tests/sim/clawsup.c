@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TIMER_TICK, TIMER_PING, TIMER_RELIST, TIMER_EXIT, TIMER_OP };
+enum { TIMER_TICK, TIMER_PING, TIMER_RELIST, TIMER_LIST, TIMER_EXIT, TIMER_OP };
 #define PING_US (2 * SEC)
 #define RELIST_US (30 * SEC)
 
@@ -32,7 +32,7 @@ struct ours {
     struct op *op; /* by part: an action is its component's */
     uint64_t tick_us, n_draws;
     uint32_t rise;
-    bool pinging;
+    bool pinging, listing;
 };
 
 /* ---- the core */
@@ -204,6 +204,15 @@ static void plan_ping(struct sim *s, struct ours *o)
     sim_at(s, s->now + PING_US - s->now % PING_US, EV_POLICY, 0, 0, TIMER_PING);
 }
 
+/* The list every 30 s, while there is one that it would not show as running. */
+static void plan_list(struct sim *s, struct ours *o)
+{
+    if (o->listing)
+        return;
+    o->listing = true;
+    sim_at(s, s->now + RELIST_US - s->now % RELIST_US, EV_POLICY, 0, 0, TIMER_LIST);
+}
+
 /* ---- probes */
 /* Another good probe would change nothing. */
 static bool knows_it_is_well(const struct sim *s, const struct part *p)
@@ -222,6 +231,8 @@ static void ours_changed(struct sim *s, struct part *p)
     if (!engine_answers(s))
         plan_ping(s, s->state);
     if (!p->running) {
+        if (p->index % PARTS == GATEWAY)
+            plan_list(s, s->state);
         watch_disarm(p); /* what is known not to run is not probed */
         return;
     }
@@ -271,6 +282,20 @@ static void relist(struct sim *s)
         observe(s, &s->t[t].part[GATEWAY]);
 }
 
+static void list_stopped(struct sim *s, struct ours *o)
+{
+    o->listing = false;
+    for (uint32_t t = 0; t < s->o->tenants; t++) {
+        struct part *p = &s->t[t].part[GATEWAY];
+
+        if (p->running)
+            continue;
+        plan_list(s, o);
+        if (s->engine_up)
+            observe(s, p);
+    }
+}
+
 static void ping(struct sim *s, struct ours *o)
 {
     o->pinging = false;
@@ -304,6 +329,9 @@ static void ours_timer(struct sim *s, uint32_t part, uint64_t arg)
         break;
     case TIMER_RELIST:
         relist(s);
+        break;
+    case TIMER_LIST:
+        list_stopped(s, o);
         break;
     case TIMER_EXIT:
         if (!p->running && !p->act.on)
