@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status top events denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
+    local verbs="status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -60,6 +60,7 @@ _clawsup() {
     deploy) options+=" --timeout" ;;
     remove) options+=" --yes --purge" ;;
     events) options+=" --follow --since --lines --tenant" ;;
+    logs) options+=" --follow --since --lines" ;;
     top) options+=" --interval --count --sort" ;;
     pause) options+=" --for" ;;
     redeploy) options+=" --dry-run" ;;
@@ -73,9 +74,10 @@ _clawsup() {
     case $verb:$words in
     :*) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help:0) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
-    status:0 | events:0 | denials:0 | deploy:0 | remove:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
+    status:0 | events:0 | logs:0 | denials:0 | deploy:0 | remove:0 | restart:0 | redeploy:0 | pause:0 | resume:0 | release:0 | explain:0)
         mapfile -t COMPREPLY < <(compgen -W "$(_clawsup_tenants)" -- "$cur")
         ;;
+    logs:1) mapfile -t COMPREPLY < <(compgen -W "gateway proxy sandbox clawsupd" -- "$cur") ;;
     restart:1) mapfile -t COMPREPLY < <(compgen -W "proxy gateway" -- "$cur") ;;
     check-config:0 | deploy:1 | import-compose:*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     esac

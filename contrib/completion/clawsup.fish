@@ -4,8 +4,8 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status top events denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
-set -l on_tenant status events denials deploy remove restart redeploy pause resume release explain
+set -l verbs status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
+set -l on_tenant status events logs denials deploy remove restart redeploy pause resume release explain
 
 complete -c clawsup -f
 complete -c clawsup -l socket -r -F -d 'Control socket of clawsupd'
@@ -20,6 +20,7 @@ complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'Ho
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a top -d 'What the tenants use now'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a diff -d 'The configuration on disk against what runs'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a logs -d 'What containers, proxy and clawsupd say'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a denials -d 'What a tenant was refused'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a init -d 'Write a commented tenant file'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a deploy -d 'Load a tenant, wait until it is healthy'
@@ -79,3 +80,7 @@ complete -c clawsup -n '__fish_seen_subcommand_from events' -l since -x -a '10m 
 complete -c clawsup -n '__fish_seen_subcommand_from top' -l interval -x -d 'Between two looks'
 complete -c clawsup -n '__fish_seen_subcommand_from top' -l count -x -d 'So many looks'
 complete -c clawsup -n '__fish_seen_subcommand_from top' -l sort -x -a 'cpu memory disk requests refusals name' -d 'Order'
+complete -c clawsup -n '__fish_seen_subcommand_from logs' -a 'gateway proxy sandbox clawsupd'
+complete -c clawsup -n '__fish_seen_subcommand_from logs' -l follow -d 'Go on with new lines'
+complete -c clawsup -n '__fish_seen_subcommand_from logs' -l since -x -a '10m 1h 1d' -d 'Only later ones'
+complete -c clawsup -n '__fish_seen_subcommand_from logs' -l lines -x -d 'So many past lines'

@@ -9,9 +9,9 @@
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 
-static const struct ctl_command *const commands[] = {&verb_status, &verb_top, &verb_events, &verb_denials,
-    &verb_init, &verb_deploy, &verb_diff, &verb_remove, &verb_restart, &verb_redeploy, &verb_pause,
-    &verb_resume, &verb_release, &verb_reload, &verb_upgrade, &verb_check_config, &verb_explain,
+static const struct ctl_command *const commands[] = {&verb_status, &verb_top, &verb_events, &verb_logs,
+    &verb_denials, &verb_init, &verb_deploy, &verb_diff, &verb_remove, &verb_restart, &verb_redeploy,
+    &verb_pause, &verb_resume, &verb_release, &verb_reload, &verb_upgrade, &verb_check_config, &verb_explain,
     &verb_import_compose, &verb_doctor, &verb_version};
 
 static const char *arg_socket, *arg_config;

@@ -6,6 +6,7 @@
 extern const struct ctl_command verb_status;
 extern const struct ctl_command verb_events;
 extern const struct ctl_command verb_top;
+extern const struct ctl_command verb_logs;
 extern const struct ctl_command verb_denials;
 extern const struct ctl_command verb_restart, verb_redeploy, verb_pause, verb_resume, verb_release,
     verb_reload;

@@ -28,7 +28,7 @@ tenant: {
 };
 """
 
-VERBS = ["status", "top", "events", "denials", "init", "deploy", "diff", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
+VERBS = ["status", "top", "events", "logs", "denials", "init", "deploy", "diff", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
          "import-compose", "doctor", "version"]
 
 
@@ -100,6 +100,9 @@ def test_every_verb_has_help_with_examples(verb):
     (("events", "--lines", "10001"), "--lines"),
     (("denials",), "usage: clawsup denials TENANT"),
     (("denials", "a", "--lines", "257"), "--lines"),
+    (("logs",), "usage: clawsup logs TENANT"),
+    (("logs", "a/b"), "no name of a tenant"),
+    (("logs", "a", "--since", "x"), "2026-05-01T10:00:00Z"),
     (("top", "--interval", "1"), "'1' is no time"),
     (("top", "--count", "0"), "--count"),
     (("top", "--sort", "size"), "cpu, memory, disk"),
