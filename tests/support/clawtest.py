@@ -216,12 +216,13 @@ class Engine:
         except (OSError, EOFError):
             return False
 
-    def start(self):
+    def start(self, *args):
         log = open(os.path.join(self.home, "log"), "ab")
         self.proc = subprocess.Popen(
             ["dockerd", "--default-address-pool", "base=10.128.0.0/12,size=24", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
              "unix://" + self.sock, "--pidfile", self.home + "/pid", "--bridge=none", "--iptables=false",
-             "--ip6tables=false", "--default-address-pool", self.pool], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+             "--ip6tables=false", "--default-address-pool", self.pool, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True)
         log.close()
         wait_for(self.alive, 60, "dockerd did not answer; its log is %s/log" % self.home)
 
@@ -234,6 +235,40 @@ class Engine:
     def restart(self):
         self.stop()
         self.start()
+
+
+class SplitEngine(Engine):
+    """With a containerd of its own, as distributions install it: that one lives on when dockerd is killed."""
+
+    def __init__(self, home):
+        super().__init__(home + "/docker.sock", home=home)
+        self.containerd = None
+
+    def start(self, *args, live_restore=False):
+        if not self.containerd:
+            self.start_containerd()
+        super().start("--containerd", self.home + "/c/sock", *(["--live-restore"] if live_restore else []), *args)
+
+    def start_containerd(self):
+        os.makedirs(self.home + "/c")
+        with open(self.home + "/c/config.toml", "w", encoding="utf-8") as f:
+            f.write('version = 2\nroot = "%s/c/root"\nstate = "%s/c/state"\n'
+                    'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "%s/c/sock"\n' % ((self.home,) * 3))
+        with open(self.home + "/c/log", "ab") as log:
+            self.containerd = subprocess.Popen(["containerd", "-c", self.home + "/c/config.toml"], stdin=subprocess.DEVNULL,
+                                               stdout=log, stderr=log, start_new_session=True)
+        wait_for(lambda: os.path.exists(self.home + "/c/sock"), 60, "containerd did not listen")
+
+    def end(self):
+        """Removes what there is and ends both."""
+        if not self.alive():
+            self.start()
+        ids = self.docker("ps", "-aq", check=False).split()
+        if ids:
+            self.docker("rm", "-f", *ids, check=False, timeout=300)
+        self.stop()
+        self.containerd.terminate()
+        self.containerd.wait(60)
 
 
 def busybox_tar(programs=()):
