@@ -160,8 +160,9 @@ check: unit-tests prop-tests fuzz-replay
 	done; exit $$failed
 
 # Side by side with a bare relay and HAProxy; QUICK=1 shortens it.
-bench: build/clawsup-proxy $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+bench: build/clawsup-proxy build/clawsupd build/clawsup $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 	CLAWSUP_BUILD=$(B) $(PYTHON) tests/bench/proxy.py
+	CLAWSUP_BUILD=$(B) $(PYTHON) tests/bench/scale.py
 
 asan:
 	$(MAKE) FLAVOUR=asan build/asan/clawsupd build/asan/clawsup build/asan/clawsup-proxy unit-tests prop-tests support
