@@ -76,7 +76,7 @@ struct component {
     bool operator_stop;    /* a stop or kill event that is not ours came since the last start */
     char
         spec_running[HASH_HEX_SIZE]; /* fingerprint of what the container was made of; "" until it was seen */
-    char spec_checked[65]; /* id of the container whose spec was compared with the configuration's */
+    char spec_checked[65];        /* id of the container whose spec was compared with the configuration's */
     char captured[HASH_HEX_SIZE]; /* of what the store keeps of an adopted gateway; "" not known */
     uint64_t resume_after_us, resume_delay_us; /* of an interrupted redeploy; 0: no leftover seen */
 
