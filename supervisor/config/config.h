@@ -18,6 +18,14 @@ enum config_pressure {
     CONFIG_PRESSURE_RESTART,
     _CONFIG_PRESSURE_MAX
 };
+/* How limits.disk is put in force; see disk_mode in clawsup.conf(5). */
+enum config_disk_mode {
+    CONFIG_DISK_AUTO,
+    CONFIG_DISK_IMAGE,
+    CONFIG_DISK_QUOTA,
+    CONFIG_DISK_BEST_EFFORT,
+    _CONFIG_DISK_MODE_MAX
+};
 enum config_check_type {
     CONFIG_CHECK_NONE,
     CONFIG_CHECK_HTTP,
@@ -100,8 +108,9 @@ struct config_proxy {
 };
 
 struct config_limits {
-    uint64_t nano_cpus, memory_bytes, pids, disk_bytes; /* 0: not limited */
-    uint64_t cpu_weight;                                /* 1..10000, default 100 */
+    uint64_t nano_cpus, memory_bytes, pids, disk_bytes, disk_inodes; /* 0: not limited */
+    enum config_disk_mode disk_mode;
+    uint64_t cpu_weight; /* 1..10000, default 100 */
     enum config_enforce enforce;
     enum config_pressure on_pressure;
     struct {
@@ -128,11 +137,13 @@ struct config_tenant {
 
 struct config {
     char *file;
-    char *tenants_dir;   /* default: tenants.d beside `file` */
-    char *runtime_dir;   /* /run/clawsup */
-    char *state_dir;     /* /var/lib/clawsup */
-    char *engine_socket; /* /run/docker.sock */
-    char *metrics_file;  /* /var/lib/prometheus/node-exporter/clawsup.prom; "" = off */
+    char *tenants_dir;                                  /* default: tenants.d beside `file` */
+    char *runtime_dir;                                  /* /run/clawsup */
+    char *state_dir;                                    /* /var/lib/clawsup */
+    char *disk_images_dir;                              /* default: images in state_dir */
+    uint64_t disk_reserve_bytes, disk_trim_interval_us; /* trim 0: never */
+    char *engine_socket;                                /* /run/docker.sock */
+    char *metrics_file; /* /var/lib/prometheus/node-exporter/clawsup.prom; "" = off */
     uint64_t metrics_interval_us;
     char *
         proxy_program; /* default: clawsup-proxy beside clawsupd, else PREFIX/libexec/clawsup/clawsup-proxy */

@@ -38,6 +38,7 @@ struct config *config_free(struct config *c)
     free(c->tenants_dir);
     free(c->runtime_dir);
     free(c->state_dir);
+    free(c->disk_images_dir);
     free(c->engine_socket);
     free(c->metrics_file);
     free(c->proxy_program);
@@ -194,6 +195,15 @@ static int default_tenants_dir(struct config *c)
     return 1;
 }
 
+static int default_images_dir(struct config *c)
+{
+    if (!c->disk_images_dir && asprintf(&c->disk_images_dir, "%s/images", c->state_dir) < 0) {
+        c->disk_images_dir = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
 /* ---------------------------------------------------------------- tenants */
 
 static int entry_add(struct loader *l, struct config_tenant *t, struct config_entry **ret)
@@ -348,7 +358,9 @@ static int load_all(struct loader *l, config_t *cf)
     r = read_host(l, cf);
     if (r < 0)
         return r;
-    dir = default_tenants_dir(l->config);
+    dir = default_images_dir(l->config);
+    if (dir >= 0)
+        dir = default_tenants_dir(l->config);
     if (dir < 0)
         return dir;
     r = load_tenants(l, dir > 0);

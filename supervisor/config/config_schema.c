@@ -41,6 +41,11 @@ static const char *const on_pressure_names[] = {[CONFIG_PRESSURE_NONE] = "none",
     [CONFIG_PRESSURE_THROTTLE] = "throttle",
     [CONFIG_PRESSURE_RESTART] = "restart",
     [_CONFIG_PRESSURE_MAX] = NULL};
+static const char *const disk_modes[] = {[CONFIG_DISK_AUTO] = "auto",
+    [CONFIG_DISK_IMAGE] = "image",
+    [CONFIG_DISK_QUOTA] = "quota",
+    [CONFIG_DISK_BEST_EFFORT] = "best-effort",
+    [_CONFIG_DISK_MODE_MAX] = NULL};
 static const char *const names_modes[] = {
     [POLICY_NAMES_SCOPED] = "scoped", [POLICY_NAMES_NAMESPACED] = "namespaced", [_POLICY_NAMES_MAX] = NULL};
 static const char *const filter_modes[] = {
@@ -339,7 +344,17 @@ static const struct config_key limits_keys[] = {
     {"pids", U64(1, 4194304), AT(config_limits, pids), .flags = CONFIG_KEY_UNLIMITED, .def = "unlimited",
         .form = "512", .help = "Processes and threads of gateway and sandboxes together."},
     {"disk", SIZE(MIB(64), TIB(1024)), AT(config_limits, disk_bytes), .flags = CONFIG_KEY_UNLIMITED,
-        .def = "unlimited", .form = "\"20G\"", .help = "Disk space of data_root."},
+        .def = "unlimited", .form = "\"20G\"",
+        .help = "Disk space of data_root. It may be raised at any time, and is never lowered by itself."},
+    {"disk_inodes", U64(1024, UINT32_MAX), AT(config_limits, disk_inodes), .flags = CONFIG_KEY_UNLIMITED,
+        .def = "unlimited", .form = "200000",
+        .help = "Files and directories in data_root. An image has one for each 16 KiB unless this was set "
+                "when it was made."},
+    {"disk_mode", ENUM(disk_modes), AT(config_limits, disk_mode), .def = "auto",
+        .help =
+            "image: data_root is an image of that size, mounted there while it is empty. quota: a project "
+            "quota of the file system that data_root lies in. best-effort: whoever writes most is frozen "
+            "when disk_reserve is touched. auto: the first of them that this host can do."},
     {"cpu_weight", U64(1, 10000), AT(config_limits, cpu_weight), .def = "100",
         .help = "Share of the CPU when tenants compete."},
     {"enforce", ENUM(enforce_names), AT(config_limits, enforce), .def = "strict",
@@ -523,6 +538,15 @@ static const struct config_key host_keys[] = {
         .help = "Sockets of proxies and of clawsupd."},
     {"state_dir", STRING, AT(config, state_dir), .flags = CONFIG_KEY_RESTART, .check = config_check_path,
         .def = "/var/lib/clawsup", .help = "Holds state.db."},
+    {"disk_images_dir", STRING, AT(config, disk_images_dir), .flags = CONFIG_KEY_RESTART,
+        .check = config_check_path, .form = "\"/var/lib/clawsup/images\"", .def_help = "images in state_dir",
+        .help = "Holds the tenants' disk images, one file each."},
+    {"disk_reserve", SIZE(0, TIB(64)), AT(config, disk_reserve_bytes), .def = "1G",
+        .help =
+            "Free space that stays the host's: no image is made or grown into it, and of the tenants with a "
+            "best-effort disk limit the one that grows most is frozen when it is touched."},
+    {"disk_trim_interval", DURATION(0, 30 * USEC_PER_DAY), AT(config, disk_trim_interval_us), .def = "1d",
+        .help = "How often what tenants deleted in their images is given back to the host; \"0s\": never."},
     {"engine_socket", STRING, AT(config, engine_socket), .flags = CONFIG_KEY_RESTART,
         .check = config_check_socket, .def = "/run/docker.sock", .help = "Unix socket of the Docker Engine."},
     {"metrics_file", STRING, AT(config, metrics_file), .check = config_check_metrics_file,

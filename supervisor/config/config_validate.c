@@ -54,6 +54,9 @@ int config_validate_host(const struct config *c, const struct config_locs *locs,
     if (str_path_covers(c->runtime_dir, c->state_dir) || str_path_covers(c->state_dir, c->runtime_dir))
         r = at_host(c, locs, f, "state_dir",
             "lies in runtime_dir or around it; state must survive a reboot, sockets must not");
+    else if (c->disk_images_dir && str_path_covers(c->runtime_dir, c->disk_images_dir))
+        r = at_host(
+            c, locs, f, "disk_images_dir", "lies in runtime_dir; the tenants' disks must survive a reboot");
     if (r >= 0 && str_path_covers(c->runtime_dir, c->engine_socket))
         r = at_host(c, locs, f, "engine_socket",
             "lies in runtime_dir, which is clawsup's own; name the socket of dockerd");
@@ -133,9 +136,11 @@ static int validate_paths(const struct config_entry *e, const struct config *c, 
     if (t->data_root && (overlaps(t->data_root, c->runtime_dir) || overlaps(t->data_root, c->state_dir)))
         r = at(
             e, f, "data_root", "overlaps runtime_dir or state_dir of clawsup; choose a directory of its own");
+    else if (t->data_root && overlaps(t->data_root, c->disk_images_dir))
+        r = at(e, f, "data_root", "overlaps disk_images_dir, where the tenants' disks are kept");
     for (size_t i = 0; i < roots->n && r >= 0; i++)
         if (overlaps(roots->items[i], c->runtime_dir) || overlaps(roots->items[i], c->state_dir) ||
-            covers_engine(c, roots->items[i]))
+            overlaps(roots->items[i], c->disk_images_dir) || covers_engine(c, roots->items[i]))
             r = indexed(e, f, "proxy.bind_mount_from", i,
                 "reaches clawsup's own directories or the engine's socket; a directory below data_root");
     if (r >= 0)

@@ -267,6 +267,21 @@ static void requests(const struct view *v, const json_t *q)
         line(v, "filter", "reports only: opt-in switches that are off refuse nothing");
 }
 
+static void disk(const struct view *v, const json_t *r, const char *usage)
+{
+    const char *level = text_of(r, "disk_level"), *problem = text_of(r, "disk_problem"), *alarm = "";
+
+    if (json_is_true(json_object_get(r, "disk_frozen")))
+        alarm = ", FROZEN";
+    else if (json_is_true(json_object_get(r, "disk_full")))
+        alarm = ", FULL";
+    if (str_eq(level, "none"))
+        level = "";
+    line(v, "disk", "%s%s%s%s%s", usage, *level ? ", " : "", level, alarm, *problem ? ":" : "");
+    if (*problem)
+        line(v, "", "%s", problem);
+}
+
 /* What went past a limit, or waits at one; a line each only where there is something to say. */
 static void pressure(const struct view *v, const json_t *r)
 {
@@ -309,7 +324,7 @@ static void resources(const struct view *v)
     text_usage(
         b, sizeof(b), text_u64(r, "disk_bytes", UINT64_MAX), text_u64(r, "disk_limit_bytes", UINT64_MAX));
     line(v, "memory", "%s", a);
-    line(v, "disk", "%s", b);
+    disk(v, r, b);
     a[0] = b[0] = '-';
     a[1] = b[1] = '\0';
     if (pids != UINT64_MAX)

@@ -4,16 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/disk_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/members.h"
 #include "daemon/messages.h"
 #include "daemon/proxy_child.h"
 #include "limits/cgroup.h"
-#include "limits/disk.h"
 #include "limits/drift.h"
 #include "limits/slice.h"
 
@@ -302,19 +301,10 @@ static int read_sample(struct tenant *t, struct cgroup_sample *ret)
     return -ENOENT;
 }
 
-bool limits_driver_own_disk(const struct tenant *t)
-{
-    _cleanup_free_ char *parent = NULL;
-    struct stat st, up;
-
-    return asprintf(&parent, "%s/..", t->config->data_root) >= 0 && stat(t->config->data_root, &st) == 0 &&
-           stat(parent, &up) == 0 && st.st_dev != up.st_dev;
-}
-
 void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
 {
     struct cgroup_sample s = {0};
-    struct disk_sample d = {0};
+    const struct tenant_disk *disk = t->disk;
 
     *ret = (struct limits_usage){0};
     if (read_sample(t, &s) >= 0) {
@@ -329,10 +319,11 @@ void limits_driver_usage(struct tenant *t, struct limits_usage *ret)
         ret->pids = s.pids_current;
         ret->oom_kills = s.oom_kills;
     }
-    /* Without a file system of its own, what it uses of the host's is not known. */
-    if (limits_driver_own_disk(t) && disk_read(t->config->data_root, &d) >= 0) {
+    if (disk && disk->have_sample) {
         ret->have_disk = true;
-        ret->disk_bytes = d.used_bytes;
-        ret->disk_limit_bytes = d.limit_bytes;
+        ret->disk_bytes = disk->sample.used_bytes;
+        ret->disk_limit_bytes = disk->sample.limit_bytes;
+        ret->disk_inodes = disk->sample.used_inodes;
+        ret->disk_inodes_limit = disk->sample.limit_inodes;
     }
 }

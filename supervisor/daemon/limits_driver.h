@@ -20,12 +20,10 @@ void limits_driver_forget(struct tenant *t);
 /* A fresh inspect of a gateway: limits that drifted are put right by POST update, counted and noted. */
 void limits_driver_inspected(struct component *c, const json_t *inspect);
 
-/* True if the data root is a file system of its own: then, and only then, its size is a cap. */
-bool limits_driver_own_disk(const struct tenant *t);
-
 struct limits_usage {
     uint64_t cpu_periods, cpu_throttled_periods;
-    uint64_t cpu_usage_us, cpu_throttled_us, memory_bytes, pids, oom_kills, disk_bytes, disk_limit_bytes;
+    uint64_t cpu_usage_us, cpu_throttled_us, memory_bytes, pids, oom_kills;
+    uint64_t disk_bytes, disk_limit_bytes, disk_inodes, disk_inodes_limit;
     bool have_cpu, have_memory, have_pids, have_disk;
 };
 /* What the tenant uses now: of its slice, else of its gateway's cgroups. Reads a few files. */

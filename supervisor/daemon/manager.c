@@ -18,6 +18,7 @@
 #include "base/gid.h"
 #include "base/log.h"
 #include "daemon/control.h"
+#include "daemon/disk_driver.h"
 #include "daemon/dryrun.h"
 #include "daemon/fdstore.h"
 #include "daemon/limits_driver.h"
@@ -429,6 +430,8 @@ static int start_parts(struct manager *m, struct err *e)
     if (r >= 0)
         r = limits_driver_start(m);
     if (r >= 0)
+        r = disk_driver_start(m);
+    if (r >= 0)
         r = observe_start(m);
     if (r >= 0)
         r = start_timers(m);
@@ -505,6 +508,7 @@ struct manager *manager_free(struct manager *m)
     json_decref(m->networks);
     if (m->host)
         limits_driver_stop(m);
+    disk_driver_stop(m);
     sd_event_source **sources[] = {&m->tick, &m->engine_timer, &m->relist_timer, &m->metrics_timer,
         &m->metrics_soon, &m->lag_timer, &m->watchdog_timer, &m->startup_timer, &m->sigterm, &m->sigint,
         &m->sighup};

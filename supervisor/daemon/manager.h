@@ -35,6 +35,7 @@ struct removal;
 struct members;
 struct limits_events;
 struct dryrun;
+struct tenant_disk;
 
 /* One finished probe, newest last. */
 struct probe_record {
@@ -118,6 +119,7 @@ struct tenant {
     sd_event_source *op_start; /* defers an action's first step out of the recovery pump */
     struct engine_call *limits_call;
     struct slice_call *slice_call;
+    struct tenant_disk *disk;     /* disk_driver.h */
     struct members *members;      /* its containers */
     struct limits_events *events; /* OOM kills, pressure */
     char violated_id[65];         /* the gateway that was told to be outside of its limits */
@@ -163,8 +165,9 @@ struct manager {
     struct tenant_index by_index;
 
     sd_event_source *tick, *engine_timer, *relist_timer, *metrics_timer, *metrics_soon, *lag_timer,
-        *watchdog_timer, *limits_timer;
-    bool started; /* tenants were added */
+        *watchdog_timer, *limits_timer, *disk_timer;
+    unsigned disk_workers; /* processes at work on tenants' disks */
+    bool started;          /* tenants were added */
     bool fdstore_closed;
     bool reload_wanted; /* SIGHUP came before that */
     sd_event_source *startup_timer;

@@ -45,6 +45,12 @@
 #define MESSAGE_LIMITS_PIDS "0d2f3b1e5f0b4dd6a7d6a0a3f9d5f1c2"
 #define MESSAGE_LIMITS_PRESSURE "a4c9d0f1b6c34a1c8a5d2b7e6f9c3d84"
 #define MESSAGE_DISK_LOW "80ea485c685c4c21853aaca300c27a3d"
+#define MESSAGE_DISK_FULL "89dec654e9d74f67843c6303c40dad89"
+#define MESSAGE_DISK_ROOM "fee1840ac30046f9bad8ad38d516c2f3"   /* again */
+#define MESSAGE_DISK_READY "98fb14c2f5a249719b34468d7f100c90"  /* made, grown, repaired */
+#define MESSAGE_DISK_LIMIT "5151f4d46b9a4789a73802c1a0ef034b"  /* not as configured */
+#define MESSAGE_DISK_FROZEN "dc0122b92a3c4e8294358af708bfef12" /* best-effort: who grew most */
+#define MESSAGE_DISK_THAWED "807621f00e7743bb839ebadacf27bcb4"
 #define MESSAGE_STORE_DEGRADED "4259bf7e45fc41618284016ba93f8a8b" /* state.db cannot be written */
 #define MESSAGE_STORE_RESTORED "f8f6ca6c46e34976bff3f41252f408d0"
 #define MESSAGE_RELIST_DIVERGENCE "1195696f77744bb2b95ac683c2388345"

@@ -82,7 +82,7 @@ struct metrics_tenant *metrics_tenant(struct metrics *m, const char *slug)
     metrics_name_component(t, METRICS_PROXY, "proxy");
     metrics_name_component(t, METRICS_GATEWAY, "gateway");
     t->memory_bytes = t->memory_limit_bytes = t->pids = t->pids_limit = t->disk_bytes = t->disk_limit_bytes =
-        METRICS_UNKNOWN;
+        t->disk_inodes = t->disk_inodes_limit = METRICS_UNKNOWN;
     memmove(grown + at + 1, grown + at, (m->n_tenants - at) * sizeof(struct metrics_tenant *));
     grown[at] = t;
     m->n_tenants++;

@@ -56,6 +56,7 @@ struct metrics_tenant {
     bool quarantined;
     uint64_t hold_until_us; /* CLOCK_REALTIME; 0: no pause and no hold */
     uint64_t memory_bytes, memory_limit_bytes, pids, pids_limit, disk_bytes, disk_limit_bytes;
+    uint64_t disk_inodes, disk_inodes_limit, disk_full, disk_full_total, disk_frozen;
     uint64_t oom_kills, cpu_usage_us, cpu_throttled_us;
     uint64_t cpu_periods, cpu_throttled_periods, forks_refused;
     uint64_t drift_repairs, limits_stops;

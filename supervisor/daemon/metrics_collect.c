@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/disk_driver.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 
@@ -38,6 +39,11 @@ static void collect_tenant(struct tenant *t, uint64_t now, int64_t real)
     mt->pids_limit = l->pids ? l->pids : METRICS_UNKNOWN;
     mt->disk_bytes = u.have_disk ? u.disk_bytes : METRICS_UNKNOWN;
     mt->disk_limit_bytes = u.have_disk ? u.disk_limit_bytes : METRICS_UNKNOWN;
+    mt->disk_inodes = u.have_disk ? u.disk_inodes : METRICS_UNKNOWN;
+    mt->disk_inodes_limit = u.have_disk && u.disk_inodes_limit ? u.disk_inodes_limit : METRICS_UNKNOWN;
+    mt->disk_full = t->disk && t->disk->full;
+    mt->disk_frozen = t->disk && t->disk->freeze != DISK_FREEZE_NONE;
+    mt->disk_full_total = t->disk ? t->disk->full_total : 0;
     if (u.have_cpu) {
         (void)rate_sample(&t->cpu_rate, now, u.cpu_usage_us, &rate); /* `status` shows it */
         advance(&mt->cpu_usage_us, &t->cpu_seen_us, u.cpu_usage_us);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/capture.h"
+#include "daemon/disk_driver.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/members.h"
@@ -102,6 +103,7 @@ void observe_apply(struct component *c, long status, const json_t *inspect)
         if (f.state == DOCKER_RUNNING)
             c->operator_stop = c->oom = false;
         limits_driver_inspected(c, inspect);
+        disk_driver_inspected(c);
         compare_spec(c, inspect);
         capture_inspected(c, inspect);
     }

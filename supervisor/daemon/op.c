@@ -9,10 +9,13 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/disk_driver.h"
 #include "daemon/messages.h"
 #include "daemon/spec.h"
 
 /* A leftover that cannot be cleared up is tried again ever more seldom: picking it up may stop and start. */
+/* A disk is checked before its gateway is started on it. */
+#define DISK_WAIT_US (200 * USEC_PER_MSEC)
 #define RESUME_DELAY_US USEC_PER_MINUTE
 #define RESUME_DELAY_MAX_US USEC_PER_HOUR
 
@@ -220,13 +223,28 @@ static void look_aside(struct op *op)
     chain(op);
 }
 
+/* What is started before its disk is mounted would write below it. */
+static void first_step(struct op *op)
+{
+    bool container = op->action.type == REC_ACT_RESTART_ALL || op->component->kind == REC_KIND_CONTAINER;
+    const char *why = NULL;
+    int r = container ? disk_driver_ready(op->tenant, &why) : 1;
+
+    if (r < 0)
+        op_finish(op, REC_DONE_REFUSED, "%s", why);
+    else if (r == 0)
+        op_wait(op, DISK_WAIT_US, first_step);
+    else
+        look_aside(op);
+}
+
 void op_resume_redeploy(struct component *c)
 {
     struct tenant *t = c->tenant;
     uint64_t now = manager_now(t->manager);
     struct op *op;
 
-    if (t->op || now < c->resume_after_us)
+    if (t->op || now < c->resume_after_us || disk_driver_ready(t, NULL) <= 0)
         return;
     op = calloc(1, sizeof(*op));
     if (!op)
@@ -278,5 +296,5 @@ void op_start(struct tenant *t, const struct rec_action *a)
     manager_note(t, op->component, LOG_NOTICE, MESSAGE_ACTION_STARTED, "action", "%s at %s%s%s",
         rec_action_type_to_string(a->type), rec_level_to_string(a->level),
         a->reason && *a->reason ? ": " : "", a->reason ? a->reason : "");
-    op_wait(op, 0, look_aside);
+    op_wait(op, 0, first_step);
 }

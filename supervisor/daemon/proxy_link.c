@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/denials.h"
+#include "daemon/disk_driver.h"
 #include "daemon/messages.h"
 #include "daemon/staging.h"
 
@@ -113,6 +114,9 @@ static int stage(const struct tenant *t, const json_t *j, char **ret, struct err
     const char *source = get_text(j, "source"), *at = get_text(j, "path");
     int r;
 
+    /* What lies on the data root before its disk does is not the tenant's. */
+    if (disk_driver_ready(t, NULL) <= 0)
+        return err_set(e, -EAGAIN, "the tenant's disk is not mounted");
     if (!staging_is_nested(c, t->slug, at))
         return staging_add(c, t->config, source, *at ? at : NULL, ret, e);
     r = staging_nest(c, t->config, source, at, json_is_true(json_object_get(j, "readonly")), e);

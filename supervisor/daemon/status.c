@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/rfc3339.h"
+#include "daemon/disk_driver.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/proxy_child.h"
@@ -211,7 +212,14 @@ static json_t *resources_json(struct tenant *t, uint64_t now)
     put(o, "pids", count_json(u.have_pids, u.pids));
     put(o, "pids_limit", count_json(l->pids > 0, l->pids));
     put(o, "disk_bytes", count_json(u.have_disk, u.disk_bytes));
-    put(o, "disk_limit_bytes", count_json(l->disk_bytes > 0, l->disk_bytes));
+    put(o, "disk_limit_bytes",
+        u.have_disk ? count_json(true, u.disk_limit_bytes) : count_json(l->disk_bytes > 0, l->disk_bytes));
+    put(o, "disk_inodes", count_json(u.have_disk, u.disk_inodes));
+    put(o, "disk_inodes_limit", count_json(u.have_disk && u.disk_inodes_limit > 0, u.disk_inodes_limit));
+    put(o, "disk_full", json_boolean(t->disk && t->disk->full));
+    put(o, "disk_level", json_string(disk_driver_level(t)));
+    put(o, "disk_frozen", json_boolean(t->disk && t->disk->freeze != DISK_FREEZE_NONE));
+    put(o, "disk_problem", text_json(t->disk ? t->disk->why : NULL));
     put(o, "cpu_throttled_percent",
         u.cpu_periods > 0 ? json_real((double)(u.cpu_throttled_periods * 1000 / u.cpu_periods) / 10)
                           : json_null());

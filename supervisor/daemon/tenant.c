@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/denials.h"
+#include "daemon/disk_driver.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/members.h"
@@ -271,9 +272,10 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
     if (!t->members || !t->events)
         log_warning("%s: no memory to watch its limits", t->slug);
     limits_driver_apply(t);
-    if (c->limits.disk_bytes && !limits_driver_own_disk(t))
-        manager_note(t, NULL, LOG_WARNING, NULL, "limits",
-            "limits.disk is not enforced: data_root %s is not a file system of its own", c->data_root);
+    if (disk_driver_add(t) < 0) {
+        tenant_remove(t, false);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
     network = json_string_value(json_object_get(m->networks, t->slug));
     (void)snprintf(t->network_id, sizeof(t->network_id), "%s", network ? network : "");
     if (t->proxy.kind == REC_KIND_PROXY) {
@@ -429,6 +431,7 @@ int tenant_update(struct tenant *t, const struct config_tenant *c, struct err *e
         (void)recovery_set_component_params(m->recovery, t->index, t->all[i]->index, &p);
     }
     limits_driver_apply(t);
+    disk_driver_apply(t);
     r = hand_over_proxy(t, sockets, e);
     redeploy_changed(t, respec);
     return r;
@@ -504,6 +507,7 @@ void tenant_remove(struct tenant *t, bool stop)
     slice_call_cancel(t->slice_call);
     t->events = limits_events_free(t->events);
     t->members = members_free(t->members);
+    disk_driver_forget(t);
     (void)recovery_remove_tenant(m->recovery, t->index);
     (void)tenant_index_set(&m->by_index, t->index, NULL);
     metrics_remove_tenant(m->metrics, t->slug);

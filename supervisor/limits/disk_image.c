@@ -1,7 +1,6 @@
 /* disk_image.c: see disk_image.h. Follows no symbolic link on the way to a data root; hides no file. */
 #include "limits/disk_image_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -17,6 +16,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "limits/disk_loop.h"
+#include "limits/disk_skeleton.h"
 
 int disk_image_path(const char *dir, const char *slug, char *out, size_t n)
 {
@@ -78,24 +78,6 @@ static int is_mount(int fd, bool *ret)
     if (statx(fd, "", AT_EMPTY_PATH, 0, &sx) < 0)
         return -errno;
     *ret = sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-    return 0;
-}
-
-static int is_empty(int fd, bool *ret)
-{
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *h = copy < 0 ? NULL : fdopendir(copy);
-    struct dirent *d;
-
-    if (!h) {
-        int r = -errno;
-        (void)fd_close(copy);
-        return r;
-    }
-    *ret = true;
-    while (*ret && (d = readdir(h)))
-        *ret = str_eq(d->d_name, ".") || str_eq(d->d_name, "..");
-    (void)closedir(h);
     return 0;
 }
 
@@ -186,10 +168,11 @@ static int mount_device(const char *device, int root, const char *data_root, str
     return 0;
 }
 
-/* A fresh file system takes the data root's mode; what mkfs put in it is not the tenant's. */
-static int furnish(const char *data_root, const struct stat *was, struct err *e)
+/* A fresh file system takes the data root's mode and directories; what mkfs put in it is not the tenant's. */
+static int furnish(const char *data_root, int below, const struct stat *was, struct err *e)
 {
     _cleanup_close_ int fd = open_root(data_root, false, e);
+    int r;
 
     if (fd < 0)
         return fd;
@@ -197,7 +180,8 @@ static int furnish(const char *data_root, const struct stat *was, struct err *e)
         return err_set(e, -errno, "data_root %s: %m", data_root);
     if (unlinkat(fd, "lost+found", AT_REMOVEDIR) < 0 && errno != ENOENT)
         return err_set(e, -errno, "data_root %s: lost+found: %m", data_root);
-    return 0;
+    r = disk_skeleton_copy(below, fd);
+    return r < 0 ? err_set(e, r, "data_root %s: its directories: %s", data_root, strerror(-r)) : 0;
 }
 
 static int refuse_full(const struct disk_image_want *w, bool image, struct err *e)
@@ -217,12 +201,11 @@ static int attach(
     char loop[DISK_LOOP_PATH];
     struct stat was, image;
     unsigned number = 0;
-    bool empty = false;
-    int r = is_empty(root, &empty);
+    int r = disk_skeleton_is_bare(root);
 
     if (r < 0 || fstat(root, &was) < 0)
         return err_set(e, r < 0 ? r : -errno, "data_root %s cannot be read", w->data_root);
-    if (!empty)
+    if (r == 0)
         return refuse_full(w, disk_image_exists(w->dir, w->slug), e);
     if (!disk_image_exists(w->dir, w->slug)) {
         if (!w->bytes)
@@ -244,7 +227,7 @@ static int attach(
     disk_loop_path(loop, number);
     TRY(mount_device(loop, root, w->data_root, e));
     ret->mounted = true;
-    return ret->created ? furnish(w->data_root, &was, e) : 0;
+    return ret->created ? furnish(w->data_root, root, &was, e) : 0;
 }
 
 int disk_image_ensure(const struct disk_image_want *w, struct disk_image_done *ret, struct err *e)

@@ -83,8 +83,10 @@ static int make_fs(const struct disk_image_want *w, char *path, const struct sta
 
     if (!program || !disk_program("e2fsck") || !disk_program("resize2fs"))
         return err_set(e, -EOPNOTSUPP, "mkfs.ext4, e2fsck or resize2fs is missing (install e2fsprogs)");
-    /* nodiscard: mkfs would punch out what was allocated a moment ago. */
-    (void)snprintf(owner, sizeof(owner), "-Enodiscard,root_owner=%u:%u", root->st_uid, root->st_gid);
+    /* nodiscard: mkfs would punch out what was allocated a moment ago. What was allocated reads as zeros; the
+     * kernel, asked to zero the inode tables later, would punch holes too. */
+    (void)snprintf(owner, sizeof(owner), "-Enodiscard,assume_storage_prezeroed=1,root_owner=%u:%u",
+        root->st_uid, root->st_gid);
     (void)snprintf(inodes, sizeof(inodes), "-N%" PRIu64, w->inodes);
     argv[n++] = (char *)(uintptr_t)program;
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)

@@ -81,7 +81,8 @@ struct bad {
 static struct bad bad_host[] = {
     {'h', "runtime_dirr = \"/x\";", "@:1: unknown key \"runtime_dirr\"; did you mean \"runtime_dir\"?"},
     {'h', "\n\nfoo = 1;",
-        "@:3: unknown key \"foo\"; known here: tenants_dir, runtime_dir, state_dir, engine_socket, "
+        "@:3: unknown key \"foo\"; known here: tenants_dir, runtime_dir, state_dir, "
+        "disk_images_dir, disk_reserve, disk_trim_interval, engine_socket, "
         "metrics_file, "
         "metrics_interval, proxy_program, proxy_user, docker_gid, allow_root_gid, control_group, log_level, "
         "stop_gateways, relist_interval, host_reserve_memory, recovery, defaults"},
@@ -642,7 +643,8 @@ Test(config, whole_tenant)
         "read_only = true; } );\n"
         "    health = { url = \"http://127.0.0.1:18801/healthz\"; expect_json = { status = \"live\"; }; fall "
         "= 5; }; };\n"
-        "  limits = { cpus = 1.1; memory = \"2G\"; pids = 512; disk = \"20G\"; enforce = \"best-effort\";\n"
+        "  limits = { cpus = 1.1; memory = \"2G\"; pids = 512; disk = \"20G\"; disk_inodes = 5000; "
+        "disk_mode = \"quota\"; enforce = \"best-effort\";\n"
         "    sandbox = { cpus = \"0.5\"; memory = \"1.5G\"; pids = 256; max_containers = 3; }; };\n"
         "  recovery = { fall = 4; l1 = { attempts = 1; delays = [ \"1s\" ]; }; };\n};\n");
     c = load_ok();
@@ -679,6 +681,8 @@ Test(config, whole_tenant)
     cr_expect_eq(t->proxy.health.fall, 4U, "from recovery.fall");
     cr_expect_eq(t->limits.nano_cpus, 1100000000U);
     cr_expect_eq(t->limits.disk_bytes, UINT64_C(20) << 30);
+    cr_expect_eq(t->limits.disk_inodes, 5000);
+    cr_expect_eq(t->limits.disk_mode, CONFIG_DISK_QUOTA);
     cr_expect_eq(t->limits.enforce, CONFIG_ENFORCE_BEST_EFFORT);
     cr_expect_eq(t->policy->nano_cpus, 500000000U);
     cr_expect_eq(t->policy->memory_bytes, UINT64_C(1536) << 20);

@@ -103,11 +103,15 @@ Test(disk_image, made_mounted_and_found_again)
 {
     struct statvfs v;
     struct stat st;
+    char path[160];
     DIR *h;
     int n = 0;
 
     cr_assert_eq(mkdir(root, 0750), 0);
     cr_assert_eq(chown(root, 1234, 1235), 0);
+    (void)snprintf(path, sizeof(path), "%s/workspace", root); /* no file would be hidden */
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_eq(chown(path, 1234, 0), 0);
     cr_assert_eq(ensure(), 0, "%s", err.msg);
     cr_expect(done.created && done.mounted && !done.grown);
     cr_expect_eq(done.bytes, MIB(64));
@@ -117,12 +121,14 @@ Test(disk_image, made_mounted_and_found_again)
     cr_expect(v.f_flag & ST_NODEV);
     cr_expect(v.f_flag & ST_NOSUID);
     cr_expect_gt(v.f_bavail, v.f_bfree / 100 * 97); /* 5 % are not kept back for root */
+    cr_assert_eq(stat(path, &st), 0);
+    cr_expect(st.st_uid == 1234 && (st.st_mode & 07777) == 0700);
     h = opendir(root);
     while (h && readdir(h))
         n++;
     if (h)
         (void)closedir(h);
-    cr_expect_eq(n, 2); /* no lost+found in a tenant's directory */
+    cr_expect_eq(n, 3); /* no lost+found in a tenant's directory */
     cr_assert_eq(stat(image, &st), 0);
     cr_expect(st.st_uid == 0 && (st.st_mode & 07777) == 0600);
     cr_expect_geq((uint64_t)st.st_blocks * 512, MIB(64)); /* allocated, not promised */
