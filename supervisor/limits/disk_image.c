@@ -217,13 +217,16 @@ static int attach(
     if (fd < 0)
         return fd;
     r = disk_loop_find(&image);
-    if (r >= 0)
-        return err_set(
-            e, -EBUSY, "%s is in use on /dev/loop%d, but not on %s; unmount it there", path, r, w->data_root);
-    TRY(disk_image_check(path, &ret->check, e));
-    device = disk_loop_bind(fd, &number, e);
-    if (device < 0)
-        return device;
+    if (r < 0) {
+        TRY(disk_image_check(path, &ret->check, e));
+        device = disk_loop_bind(fd, &number, e);
+        if (device < 0)
+            return device;
+    } else {
+        /* Mounted elsewhere, perhaps only in the mount namespace of another service: the same device is the
+         * same file system, which must be neither checked nor bound a second time. */
+        number = (unsigned)r;
+    }
     disk_loop_path(loop, number);
     TRY(mount_device(loop, root, w->data_root, e));
     ret->mounted = true;

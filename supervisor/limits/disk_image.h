@@ -38,7 +38,7 @@ int disk_image_is_mounted(const char *dir, const char *slug, const char *data_ro
  *  -ENOTEMPTY  the data root has files that the mount would hide; nothing was changed
  *  -ENOSPC     the host's file system has no room for it
  *  -EOPNOTSUPP a program is missing, or the file system of DIR cannot allocate ahead
- *  -EBUSY      something else is mounted there, or the image is in use elsewhere
+ *  -EBUSY      something else is mounted there, or somebody works on the image's device
  *  -EAGAIN     another process is at work on this image
  *  -EUCLEAN    e2fsck needs a person
  *  -ELOOP      a symbolic link in the way */
