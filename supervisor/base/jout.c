@@ -4,23 +4,46 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add(struct jout *o, const char *text, size_t len)
+/* Room for `n` bytes, which the caller fills; NULL: there is none. */
+static char *room(struct jout *o, size_t n)
 {
+    struct buf *b = o->out;
+    char *p;
+
     if (o->error >= 0)
-        o->error = buf_add(o->out, text, len);
+        o->error = buf_reserve(b, n);
+    if (o->error < 0)
+        return NULL;
+    p = b->data + b->len;
+    b->len += n;
+    p[n] = '\0';
+    return p;
 }
 
-static void begin(struct jout *o)
+static void add(struct jout *o, const char *text, size_t len)
 {
+    char *p = room(o, len);
+
+    if (p)
+        memcpy(p, text, len);
+}
+
+/* `text`, behind a comma where one is due. */
+static void begin(struct jout *o, const char *text, size_t len)
+{
+    char *p = room(o, len + o->comma);
+
+    if (!p)
+        return;
     if (o->comma)
-        add(o, ",", 1);
+        *p++ = ',';
+    memcpy(p, text, len);
     o->comma = true;
 }
 
 void jout_open(struct jout *o, char bracket)
 {
-    begin(o);
-    add(o, &bracket, 1);
+    begin(o, &bracket, 1);
     o->comma = false;
 }
 
@@ -32,10 +55,17 @@ void jout_close(struct jout *o, char bracket)
 
 void jout_key(struct jout *o, const char *key)
 {
-    begin(o);
-    add(o, "\"", 1);
-    add(o, key, strlen(key));
-    add(o, "\":", 2);
+    size_t len = strlen(key);
+    char *p = room(o, len + o->comma + 3);
+
+    if (!p)
+        return;
+    if (o->comma)
+        *p++ = ',';
+    *p++ = '"';
+    p = stpcpy(p, key);
+    p[0] = '"';
+    p[1] = ':';
     o->comma = false;
 }
 
@@ -48,8 +78,7 @@ void jout_key_of(struct jout *o, const struct jdoc *d, uint32_t key)
 
 void jout_raw(struct jout *o, const char *text, size_t len)
 {
-    begin(o);
-    add(o, text, len);
+    begin(o, text, len);
 }
 
 void jout_value(struct jout *o, const struct jdoc *d, uint32_t value)
@@ -82,8 +111,7 @@ void jout_stringn(struct jout *o, const char *s, size_t len)
     size_t from = 0;
     char escape[8];
 
-    begin(o);
-    add(o, "\"", 1);
+    begin(o, "\"", 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
 

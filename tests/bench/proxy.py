@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -271,13 +272,13 @@ class Bench:
         exec_body = json.dumps({"AttachStdout": True, "Cmd": ["true"]})
         trip = [("POST", "/v1.41/containers/%s/exec" % self.running, "-", exec_body),
                 ("POST", "/v1.41/exec/{id}/start", "hijack", '{"Detach":false,"Tty":false}')]
-        rounds = 1 if QUICK else 3
+        rounds = min(ROUNDS, 1 if QUICK else 3)
         for c in CLIENTS[:2] if QUICK else CLIENTS:
             cycles = 4 if c == 1 else 1
             if self.wanted("life") and c <= 8:
                 self.row("create, start, rm", life, c, mine=(self.d, life), cycles=cycles, rounds=rounds)
             if self.wanted("exec"):
-                self.row("exec round trip", trip, c, cycles=cycles * 2, rounds=rounds)
+                self.row("exec round trip", trip, c, cycles=1 if c > 8 else cycles * 2, rounds=rounds)
 
     @contextlib.contextmanager
     def attachable(self, tenant, clients, size):
@@ -345,6 +346,7 @@ class Bench:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended"))  # what was started is ended too
     for name in ("socat", "haproxy", "dockerd"):
         if not shutil.which(name):
             sys.exit("bench: %s is missing: contrib/deps run bench" % name)
