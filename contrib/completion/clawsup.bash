@@ -13,7 +13,7 @@ _clawsup_tenants() {
 
 _clawsup() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= verb= i words=0
-    local verbs="status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help"
+    local verbs="status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose capacity doctor version help"
     local options="--socket --config --json --plain --no-heading --help --version"
 
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -56,6 +56,7 @@ _clawsup() {
     case $verb in
     status) options+=" --watch --state --sort" ;;
     denials) options+=" --lines" ;;
+    capacity) options+=" --cpus --memory --pids --disk" ;;
     init) options+=" --image --data-root --user --port --health --sandbox-images --cpus --memory --pids --disk --output --full --force --yes" ;;
     deploy) options+=" --timeout" ;;
     remove) options+=" --yes --purge" ;;

@@ -4,7 +4,7 @@ function __clawsup_tenants
     timeout 2 clawsup status --plain --no-heading 2>/dev/null | cut -f1
 end
 
-set -l verbs status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose doctor version help
+set -l verbs status top events logs denials init deploy diff remove restart redeploy pause resume release reload upgrade check-config explain import-compose capacity doctor version help
 set -l on_tenant status events logs denials deploy remove restart redeploy pause resume release explain
 
 complete -c clawsup -f
@@ -18,6 +18,7 @@ complete -c clawsup -l version -d 'Version of clawsup'
 
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a status -d 'How the tenants are'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a top -d 'What the tenants use now'
+complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a capacity -d 'What the host has promised, and how many more tenants fit'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a diff -d 'The configuration on disk against what runs'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a events -d 'What happened'
 complete -c clawsup -n "not __fish_seen_subcommand_from $verbs" -a logs -d 'What containers, proxy and clawsupd say'
@@ -46,6 +47,10 @@ complete -c clawsup -n '__fish_seen_subcommand_from status' -l watch -d 'Redraw 
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l state -x -a 'unhealthy quarantined down recovering degraded starting held paused healthy' -d 'Only tenants in these states'
 complete -c clawsup -n '__fish_seen_subcommand_from status' -l sort -x -a 'name state restarts cpu memory disk' -d 'Order of the tenants'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l follow -d 'Go on with new events'
+complete -c clawsup -n '__fish_seen_subcommand_from capacity' -l cpus -x -d 'CPUs of a tenant to be'
+complete -c clawsup -n '__fish_seen_subcommand_from capacity' -l memory -x -d 'Its memory'
+complete -c clawsup -n '__fish_seen_subcommand_from capacity' -l pids -x -d 'Its processes'
+complete -c clawsup -n '__fish_seen_subcommand_from capacity' -l disk -x -d 'Its disk'
 complete -c clawsup -n '__fish_seen_subcommand_from denials' -l lines -x -d 'So many groups'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l lines -x -d 'So many past events'
 complete -c clawsup -n '__fish_seen_subcommand_from events' -l tenant -x -a '(__clawsup_tenants)' -d 'The same as the argument'

@@ -154,6 +154,9 @@ struct config {
     int log_level;
     bool stop_gateways; /* on SIGTERM; default false */
     uint64_t relist_interval_us;
+    struct {
+        uint64_t cpus, memory, pids, disk; /* factors in 1e-9; 0: not checked */
+    } overcommit;
     uint64_t host_reserve_memory_bytes; /* clawsup.slice MemoryMax = total - this */
     struct recovery_host_params recovery;
     struct config_tenant **tenants;

@@ -529,6 +529,22 @@ static const struct config_key host_recovery_keys[] = {
 static const struct config_schema host_recovery_schema =
     SCHEMA(host_recovery_keys, "recovery", "Guards that hold for the whole host.");
 
+static const struct config_key overcommit_keys[] = {
+    {"cpus", CPUS, AT(config, overcommit.cpus), .flags = CONFIG_KEY_UNLIMITED, .def = "16.0",
+        .help = "Sum of limits.cpus, in multiples of the host's CPUs."},
+    {"memory", CPUS, AT(config, overcommit.memory), .flags = CONFIG_KEY_UNLIMITED, .def = "4.0",
+        .help =
+            "Sum of limits.memory, in multiples of the host's memory less host_reserve_memory. 1.0: every "
+            "tenant can use all of its limit at any time."},
+    {"pids", CPUS, AT(config, overcommit.pids), .flags = CONFIG_KEY_UNLIMITED, .def = "4.0",
+        .help = "Sum of limits.pids, in multiples of the kernel's threads-max."},
+    {"disk", CPUS, AT(config, overcommit.disk), .flags = CONFIG_KEY_UNLIMITED, .def = "4.0",
+        .help = "Sum of limits.disk, in multiples of the file system that holds data_root."},
+};
+static const struct config_schema overcommit_schema = SCHEMA(overcommit_keys, "overcommit",
+    "A tenant whose hard limits do not fit what is left is not admitted: it is not supervised, and that is "
+    "told.");
+
 static const struct config_key host_keys[] = {
     {"tenants_dir", STRING, AT(config, tenants_dir), .check = config_check_path,
         .form = "\"/etc/clawsup/tenants.d\"", .def_help = "tenants.d beside clawsup.conf",
@@ -574,6 +590,8 @@ static const struct config_key host_keys[] = {
         .help = "Stop all gateways when clawsupd is stopped; otherwise they run on."},
     {"relist_interval", DURATION(SEC(1), USEC_PER_HOUR), AT(config, relist_interval_us), .def = "30s",
         .help = "How often all containers are listed, beside the engine's events."},
+    {"overcommit", GROUP(overcommit_schema),
+        .help = "How far the tenants' limits together may go beyond what the host has."},
     {"host_reserve_memory", SIZE(0, TIB(64)), AT(config, host_reserve_memory_bytes), .def = "512M",
         .help = "Memory that all tenants together must leave to the host."},
     {"recovery", GROUP(host_recovery_schema), AT(config, recovery),

@@ -12,7 +12,7 @@
 static const struct ctl_command *const commands[] = {&verb_status, &verb_top, &verb_events, &verb_logs,
     &verb_denials, &verb_init, &verb_deploy, &verb_diff, &verb_remove, &verb_restart, &verb_redeploy,
     &verb_pause, &verb_resume, &verb_release, &verb_reload, &verb_upgrade, &verb_check_config, &verb_explain,
-    &verb_import_compose, &verb_doctor, &verb_version};
+    &verb_import_compose, &verb_capacity, &verb_doctor, &verb_version};
 
 static const char *arg_socket, *arg_config;
 static bool arg_json, arg_plain, arg_no_heading, arg_help, arg_version;

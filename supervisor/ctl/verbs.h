@@ -14,6 +14,7 @@ extern const struct ctl_command verb_check_config;
 extern const struct ctl_command verb_init, verb_deploy, verb_remove, verb_diff;
 extern const struct ctl_command verb_explain;
 extern const struct ctl_command verb_import_compose;
+extern const struct ctl_command verb_capacity;
 extern const struct ctl_command verb_doctor;
 extern const struct ctl_command verb_upgrade;
 extern const struct ctl_command verb_version;

@@ -172,6 +172,7 @@ struct manager {
     bool reload_wanted; /* SIGHUP came before that */
     sd_event_source *startup_timer;
     struct engine_call *networks_call;
+    json_t *refused;  /* tenants that were not admitted: "tenant", "reason" */
     json_t *networks; /* slug -> id of the tenant's bridge, as found at the start */
     sd_event_source *sigterm, *sigint, *sighup;
     struct engine_call *engine_ping, *list_call, *info_call;

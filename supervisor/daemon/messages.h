@@ -29,6 +29,7 @@
 #define MESSAGE_ACTION_FAILED "3ca69dbc1c3b467c8194f4b7cdb03c1f"  /* failed or rolled back */
 #define MESSAGE_ACTION_REFUSED "d7be867c8c9740ea815d4176e42fdd7e" /* a precondition is missing */
 #define MESSAGE_TENANT_ADDED "a70457932d1c44fca0a68e948fbff1a4"
+#define MESSAGE_TENANT_REFUSED "5c8e2a7b90d14f6d8e3b1f4a6c2d7e95" /* its limits do not fit the host */
 #define MESSAGE_TENANT_REMOVED "af01eb65be2d49fbb10d8d01d956cd2f"
 #define MESSAGE_TENANT_LEVEL "4ea71adb05144bf1a88f27a1ed7f554a"       /* the ladder's position changed */
 #define MESSAGE_TENANT_QUARANTINED "edebca9afedc4550b74327054e6951a8" /* people must look */

@@ -43,6 +43,8 @@ static void sweep(struct manager *m, struct config *fresh, json_t *report)
         list(report, "removed", t->slug);
         tenant_remove(t, true);
     }
+    json_decref(m->refused); /* who is still refused will say so again */
+    m->refused = NULL;
     for (size_t i = 0; i < fresh->n_tenants; i++) {
         const struct config_tenant *c = fresh->tenants[i];
         int r = 0;

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/admission.h"
 #include "daemon/denials.h"
 #include "daemon/disk_driver.h"
 #include "daemon/limits_driver.h"
@@ -245,10 +246,13 @@ static void name_metrics(struct tenant *t)
 
 int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
 {
-    struct tenant *t = calloc(1, sizeof(*t));
+    struct tenant *t;
     const char *network;
-    int r;
+    int r = admission_check(m, c, e);
 
+    if (r < 0)
+        return r;
+    t = calloc(1, sizeof(*t));
     if (!t)
         return err_set(e, -ENOMEM, "out of memory");
     t->manager = m;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/rfc3339.h"
 #include "config/config_remedy.h"
+#include "daemon/admission.h"
 #include "daemon/control.h"
 #include "daemon/denials.h"
 #include "daemon/diff.h"
@@ -447,7 +448,8 @@ static int verb_upgrade(struct control_request *req, void *userdata)
 static const struct control_verb table[] = {{"status", verb_status}, {"events", verb_events},
     {"denials", verb_denials}, {"version", verb_version}, {"restart", verb_restart},
     {"redeploy", verb_redeploy}, {"pause", verb_pause}, {"resume", verb_resume}, {"release", verb_release},
-    {"reload", verb_reload}, {"upgrade", verb_upgrade}, {"remove", removal_verb}, {"diff", diff_verb}};
+    {"reload", verb_reload}, {"upgrade", verb_upgrade}, {"remove", removal_verb}, {"diff", diff_verb},
+    {"capacity", admission_verb}};
 
 static int control_gid(const struct config *c, gid_t *ret, struct err *e)
 {

@@ -29,7 +29,7 @@ tenant: {
 """
 
 VERBS = ["status", "top", "events", "logs", "denials", "init", "deploy", "diff", "remove", "restart", "redeploy", "pause", "resume", "release", "reload", "check-config", "explain",
-         "import-compose", "doctor", "version"]
+         "import-compose", "capacity", "doctor", "version"]
 
 
 def run(*args, input=None, env=None):

@@ -85,7 +85,7 @@ static struct bad bad_host[] = {
         "disk_images_dir, disk_reserve, disk_trim_interval, engine_socket, "
         "metrics_file, "
         "metrics_interval, proxy_program, proxy_user, docker_gid, allow_root_gid, control_group, log_level, "
-        "stop_gateways, relist_interval, host_reserve_memory, recovery, defaults"},
+        "stop_gateways, relist_interval, overcommit, host_reserve_memory, recovery, defaults"},
     {'h', "state_dir = \"/a\";\nlog_level = \"info\";\nstate_dir = \"/b\";",
         "@:3: duplicate key; a key may be written once in a group"},
     {'h', "state_dir = 5;",

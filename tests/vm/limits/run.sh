@@ -40,6 +40,18 @@ out=$(docker run -d --name openclaw-sbx-a-out --network none --label clawsup.ten
 wait_for 30 outside.stopped "[ \$(docker inspect -f '{{.State.Running}}' $out) = false ]"
 journal_has 'openclaw-sbx-a-out runs outside of the tenant' && ok outside.told || bad outside.told
 wait_for 60 stops.counted "awk '/^clawsup_limits_stops_total\\{tenant=\"a\"/ { exit !(\$2 > 0) }' /run/clawsup.prom"
+# ---- a tenant whose limits do not fit is not admitted, and is told
+clawsup capacity
+check capacity.committed 167772160 "$(clawsup capacity --json | tr -d ' \n' | grep -o '"resource":"memory".*' | grep -o '"committed":[0-9]*' | head -1 | cut -d: -f2)"
+tenant huge 18809 'memory = "900G";'
+clawsup reload
+clawsup capacity | grep -q 'not admitted: huge: it wants 900G of memory' && ok refused.shown || bad refused.shown
+check refused.not.supervised "" "$(clawsup status --plain --no-heading | cut -f1 | grep huge)"
+journalctl -u clawsupd -x --no-pager MESSAGE_ID=5c8e2a7b90d14f6d8e3b1f4a6c2d7e95 | grep -q 'Tenant huge does not fit' && ok refused.catalog || bad refused.catalog
+rm /etc/clawsup/tenants.d/huge.conf
+clawsup reload
+check refused.forgotten "" "$(clawsup capacity | grep 'not admitted')"
+
 # ---- the rest takes minutes: VM_LONG=1
 if [ -e long ]; then
 # within its caps it may be changed
