@@ -26,6 +26,7 @@ install_clawsup() {
 	C
 	chmod 640 /etc/clawsup/clawsup.conf
 	systemctl daemon-reload
+	journalctl --update-catalog
 }
 
 # A tenant whose gateway answers /healthz on 127.0.0.1:PORT. LIMITS are the keys inside of its limits group.
