@@ -128,13 +128,13 @@ static void check_rows(const struct policy *p, const json_t *rows, const json_t 
     }
 }
 
-static void try_containers(
-    const struct respond_view *v, unsigned flags, const char *filters, const char *text, size_t len)
+static void try_containers(const struct respond_view *v, unsigned flags, const char *filters,
+    const json_t *in, const char *text, size_t len)
 {
     _cleanup_respond_filters_ struct respond_filters *f = NULL;
     _cleanup_jdoc_ struct jdoc d = {0};
     _cleanup_buf_ struct buf out = {0};
-    _cleanup_json_ json_t *j = NULL, *in = NULL;
+    _cleanup_json_ json_t *j = NULL;
     struct respond_containers_query q = {.all = flags & 4, .limit = flags & 8 ? 2 : 0};
     struct refusal r = {0};
 
@@ -146,22 +146,21 @@ static void try_containers(
     if (jdoc_parse(&d, text, len, TEXT_LIMIT, NULL) < 0 || respond_containers(v, &q, &d, &out, &r) < 0)
         return;
     j = load(out.data, out.len);
-    in = load(text, len);
     check_rows(v->policy, j, in);
     FUZZ_CHECK(q.limit == 0 || json_array_size(j) <= q.limit);
 }
 
-static void try_inspect(const struct respond_view *v, bool gateway, const char *text, size_t len)
+static void try_inspect(
+    const struct respond_view *v, bool gateway, const json_t *in, const char *text, size_t len)
 {
     _cleanup_jdoc_ struct jdoc d = {0};
     _cleanup_buf_ struct buf out = {0};
-    _cleanup_json_ json_t *j = NULL, *in = NULL;
+    _cleanup_json_ json_t *j = NULL;
     const json_t *config, *host;
 
     if (jdoc_parse(&d, text, len, TEXT_LIMIT, NULL) < 0 || respond_inspect(v, &d, gateway, &out) < 0)
         return;
     j = load(out.data, out.len);
-    in = load(text, len);
     check_absent(j);
     config = json_object_get(j, "Config");
     host = json_object_get(j, "HostConfig");
@@ -301,16 +300,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kind = (enum kind)(data[0] % _KIND_MAX);
     p = policy_of(data[1]);
     v.policy = p;
+    /* jdoc takes a number beyond a double's range, the tree does not. */
+    if (json_load_engine(body, len, TEXT_LIMIT, &in, NULL) < 0)
+        return 0;
     if (kind == KIND_CONTAINERS) {
-        try_containers(&v, data[1], filters, body, len);
+        try_containers(&v, data[1], filters, in, body, len);
         return 0;
     }
     if (kind == KIND_INSPECT || kind == KIND_GATEWAY) {
-        try_inspect(&v, kind == KIND_GATEWAY, body, len);
+        try_inspect(&v, kind == KIND_GATEWAY, in, body, len);
         return 0;
     }
-    if (json_load_engine(body, len, TEXT_LIMIT, &in, NULL) < 0)
-        return 0;
     if (kind == KIND_IMAGES)
         try_images(&v, filters, in);
     else if (kind == KIND_EVENT)
