@@ -165,6 +165,28 @@ static int roots(const struct pair *p)
     return r;
 }
 
+/* A container's mount out of another tenant's directories: that one could put a link there. */
+static int mounts(const struct pair *p, bool swap)
+{
+    const struct pair pair = {.a = swap ? p->b : p->a, .b = swap ? p->a : p->b, .f = p->f};
+    struct container all[CONFIG_PARTS_MAX];
+    size_t n = containers_of(pair.b->tenant, all);
+    const char *root = pair.a->tenant->data_root;
+    int r = 0;
+
+    for (size_t k = 0; k < n && root; k++)
+        for (size_t i = 0; i < all[k].g->n_mounts && r >= 0; i++) {
+            const char *source = all[k].g->mounts[i].source;
+            char path[64];
+
+            (void)snprintf(path, sizeof(path), "%.31s.mounts[%zu]", all[k].path, i);
+            if (source && str_path_covers(root, source))
+                r = clash(&pair, path, "data_root", "lies in another tenant's data_root",
+                    "name a directory outside of it");
+        }
+    return r;
+}
+
 /* ---------------------------------------------------------------- names */
 
 /* A name or a label, and where it was written. */
@@ -280,6 +302,10 @@ static int check_pair(const struct pair *p)
         r = ports_listens(p, false);
     if (r >= 0 && !same)
         r = ports_listens(p, true);
+    if (r >= 0 && !same)
+        r = mounts(p, false);
+    if (r >= 0 && !same)
+        r = mounts(p, true);
     return r < 0 || same ? r : roots(p);
 }
 

@@ -209,6 +209,17 @@ static int validate_check(const struct config_entry *e, struct config_findings *
     return r;
 }
 
+/* Below a directory that the tenant's gateway or sandboxes have as their own. */
+static bool is_writable_for(const struct config_tenant *t, const char *path)
+{
+    const struct policy_list *roots = &t->policy->bind_mount_from;
+    bool found = t->data_root && !str_eq(t->data_root, path) && str_path_covers(t->data_root, path);
+
+    for (size_t i = 0; i < roots->n; i++)
+        found = found || (!str_eq(roots->items[i], path) && str_path_covers(roots->items[i], path));
+    return found;
+}
+
 int config_validate_container(const struct config_entry *e, const struct config *c, struct config_findings *f,
     const char *prefix, const struct config_gateway *g)
 {
@@ -217,11 +228,18 @@ int config_validate_container(const struct config_entry *e, const struct config 
     int r = 0;
 
     (void)snprintf(path, sizeof(path), "%s.mounts", prefix);
-    for (size_t i = 0; i < g->n_mounts && r >= 0; i++)
-        if (g->mounts[i].source && covers_engine(c, g->mounts[i].source))
+    for (size_t i = 0; i < g->n_mounts && r >= 0; i++) {
+        const char *source = g->mounts[i].source;
+
+        if (source && covers_engine(c, source))
             r = indexed(e, f, path, i,
                 "would give the container the engine's socket, and with it the host; mount something "
                 "narrower");
+        else if (source && is_writable_for(e->tenant, source))
+            r = indexed(e, f, path, i,
+                "lies where the tenant writes, and could be made a link to any file of the host, which the "
+                "engine follows at each start; name a directory outside of data_root and bind_mount_from");
+    }
     if (r >= 0 && g->env_file && root && str_path_covers(root, g->env_file))
         r = below(e, f, prefix, "env_file",
             "lies in data_root, where the tenant could make it a link to any file; such as "

@@ -325,6 +325,11 @@ static struct bad bad_tenant[] = {
         "@:3: gateway.mounts[0]: would give the container the engine's socket, and with it the host; mount "
         "something "
         "narrower"},
+    {'g', "mounts = ( { source = \"/data/a/x\"; target = \"/x\"; } );",
+        "@:3: gateway.mounts[0]: lies where the tenant writes, and could be made a link to any file of the "
+        "host, which "
+        "the engine follows at each start; name a directory outside of data_root and bind_mount_from"},
+    {'g', "mounts = ( { source = \"/data/a\"; target = \"/x\"; read_only = true; } );", ""},
     {'g', "mounts = ( { source = \"/opt/x\"; } );",
         "@:3: gateway.mounts[0]: incomplete; { source = \"/HOST/PATH\"; target = \"/PATH\"; }"},
     {'g', "health = { url = \"127.0.0.1:80\"; };",
@@ -385,6 +390,12 @@ static struct bad bad_pair[] = {
         "@:2: gateway.name: this container is already used at tenants.d/a.conf:2; each tenant needs "
         "containers of "
         "its own"},
+    {'p',
+        "tenant: { slug = \"b\"; data_root = \"/data/ab\"; gateway = { image = \"x\";\n mounts = ( { source "
+        "= "
+        "\"/data/a/x\"; target = \"/x\"; } ); }; };",
+        "@:2: gateway.mounts[0]: lies in another tenant's data_root at tenants.d/a.conf:1; name a directory "
+        "outside of it"},
     {'p',
         "tenant: { slug = \"b\"; data_root = \"/data/ab\"; gateway = { image = \"x\"; };\n proxy = { "
         "bind_mount_from = [ \"/data/a/workspace\" ]; }; };",
