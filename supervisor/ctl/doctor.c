@@ -18,6 +18,7 @@ static const struct {
     {"cgroup", doctor_check_cgroup},
     {"cgroup-driver", doctor_check_driver},
     {"swap-limit", doctor_check_swap},
+    {"runc", doctor_check_runc},
     {"systemd", doctor_check_systemd},
     {"pressure", doctor_check_pressure},
     {"disk", doctor_check_disk},

@@ -31,6 +31,10 @@ void doctor_check_api(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_gid(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_driver(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_swap(const struct doctor_facts *f, struct doctor_row *row);
+void doctor_check_runc(const struct doctor_facts *f, struct doctor_row *row);
+/* By its own number, "1.1.5+ds1-1+deb12u1", does this runc keep to the container's root when a link lies in
+ * the way of a mount? False also for what is no version. */
+bool doctor_runc_is_fixed(const char *version);
 
 /* doctor_host.c */
 void doctor_check_kernel(const struct doctor_facts *f, struct doctor_row *row);

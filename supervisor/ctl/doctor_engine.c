@@ -168,3 +168,55 @@ void doctor_check_swap(const struct doctor_facts *f, struct doctor_row *row)
         doctor_advise(row, "boot with swapaccount=1, or run without swap");
     }
 }
+
+/* Fixed in 1.2.8, 1.3.3 and 1.4.0. */
+bool doctor_runc_is_fixed(const char *version)
+{
+    unsigned part[3] = {0};
+    size_t n = 0;
+
+    for (const char *s = version; n < ARRAY_SIZE(part); n++, s++) {
+        size_t digits = strspn(s, "0123456789");
+
+        if (digits == 0 || digits > 4)
+            return false;
+        for (size_t i = 0; i < digits; i++)
+            part[n] = part[n] * 10 + (unsigned)(s[i] - '0');
+        s += digits;
+        if (n + 1 < ARRAY_SIZE(part) && *s != '.')
+            return false;
+    }
+    if (part[0] != 1 || part[1] > 3)
+        return part[0] > 1 || part[1] > 3;
+    return part[1] == 3 ? part[2] >= 3 : (part[1] == 2 && part[2] >= 8);
+}
+
+static const char *component(const json_t *version, const char *name)
+{
+    const json_t *list = json_object_get(version, "Components"), *c;
+    size_t i;
+
+    json_array_foreach(list, i, c) if (strcmp(text_of(c, "Name"), name) == 0) return text_of(c, "Version");
+    return "";
+}
+
+void doctor_check_runc(const struct doctor_facts *f, struct doctor_row *row)
+{
+    const char *v = component(f->version, "runc");
+
+    if (!f->version) {
+        doctor_say(row, DOCTOR_MISSING, "not known: the engine did not answer");
+        doctor_advise(row, "see the row engine");
+    } else if (!*v) {
+        doctor_say(row, DOCTOR_DEGRADED, "the engine does not say which runc it has");
+        doctor_advise(row, "look with runc --version: it should be 1.2.8, 1.3.3 or later");
+    } else if (doctor_runc_is_fixed(v)) {
+        doctor_say(row, DOCTOR_OK, "runc %.64s", v);
+    } else {
+        doctor_say(row, DOCTOR_DEGRADED,
+            "runc %.64s follows links that a container puts in the way of its mounts", v);
+        doctor_advise(row,
+            "update to runc 1.2.8, 1.3.3 or later, unless your distribution has put the fix of "
+            "CVE-2025-31133 into this one; clawsup keeps such links out of sandboxes and gateways itself");
+    }
+}

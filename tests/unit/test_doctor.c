@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-#include "ctl/doctor.h"
+#include "ctl/doctor_check.h"
 
 static const struct doctor_row *row(const struct doctor_report *r, const char *name)
 {
@@ -115,6 +115,19 @@ Test(doctor, a_program_that_others_may_replace)
     cr_expect_eq(row(r, "proxy-program")->state, DOCTOR_OK, "%s", row(r, "proxy-program")->what);
     (void)doctor_report_free(r);
     fixture_free(dir);
+}
+
+Test(doctor, runc_versions)
+{
+    static const char *const fixed[] = {
+        "1.2.8", "1.2.10", "1.3.3", "1.3.3+ds1-2", "1.4.0", "1.10.0", "2.0.0"};
+    static const char *const not_fixed[] = {
+        "1.1.5+ds1-1+deb12u1", "1.2.7", "1.3.0", "1.3.2", "1.0.0-rc93", "0.1", "", "x", "1.2", "99999.0.0"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+        cr_expect(doctor_runc_is_fixed(fixed[i]), "%s", fixed[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(not_fixed); i++)
+        cr_expect_not(doctor_runc_is_fixed(not_fixed[i]), "%s", not_fixed[i]);
 }
 
 Test(doctor, json)
