@@ -161,7 +161,10 @@ int staging_open(const struct config_tenant *t, const char *source, struct stat 
 
 int staging_clone(int fd, bool readonly)
 {
-    struct mount_attr attr = {.attr_set = readonly ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE};
+    /* A workspace holds files: no device in it is one for a sandbox, and no set-id bit counts there. */
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (readonly ? (uint64_t)MOUNT_ATTR_RDONLY : 0),
+        .propagation = MS_PRIVATE};
     _cleanup_close_ int tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
     /* The copy of a shared mount is its peer: what is mounted in one would appear in the other. */

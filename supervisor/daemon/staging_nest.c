@@ -141,13 +141,13 @@ int staging_nest(const struct config *c, const struct config_tenant *t, const ch
     if (r >= 0)
         r = split(dir, path, &into, &rest);
     if (r < 0)
-        return err_set(e, r, "%s is not a place in a staging path of %s", path, t->slug);
+        return err_set(e, r, "the place of %s is not in a staging path of %s", source, t->slug);
     fd = staging_open(t, source, &st, e);
     if (fd < 0)
         return fd;
     root = open(into, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (root < 0 || !is_mount_root(root))
-        return err_set(e, -EINVAL, "%s: nothing is staged there", into);
+        return err_set(e, -EINVAL, "the bind in which %s lies is not staged", rest);
     place = open_place(root, rest, S_ISDIR(st.st_mode));
     if (place == -ELOOP)
         return err_set(e, -EACCES, "%s leads through a symbolic link in the bind that it lies in", rest);

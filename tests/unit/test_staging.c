@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/fd.h"
 #include "daemon/staging.h"
@@ -84,6 +85,9 @@ Test(staging, shows_the_very_directory)
 
     cr_assert_eq(staging_add(&config, &tenant, project, NULL, &path, &e), 0, "%s", e.msg);
     cr_expect_eq(inode(path), inode(project));
+    struct statvfs vfs;
+    cr_assert_eq(statvfs(path, &vfs), 0);
+    cr_expect_eq(vfs.f_flag & (ST_NODEV | ST_NOSUID | ST_RDONLY), (unsigned long)(ST_NODEV | ST_NOSUID));
     cr_assert_eq(staging_add(&config, &tenant, workspace, NULL, &second, &e), 0, "%s", e.msg);
     cr_expect_str_neq(path, second);
     /* The tenant renames it and puts a link in its place: what is staged stays. */
