@@ -10,6 +10,7 @@
 #include "daemon/quota.h"
 
 #define PROXY_LISTEN_MAX 16
+#define PROXY_OLD_MAX 4 /* old processes of a tenant that still finish streams */
 
 /* One process: the one that serves, or an old one that finishes its streams. */
 struct proxy_process {
@@ -39,6 +40,8 @@ struct proxy_child {
 int proxy_child_fresh(struct proxy_child *p, struct err *e);
 /* Writes the pid file; without it a hung proxy would not be found, which is only told. */
 void proxy_pidfile_write(const struct proxy_child *p, pid_t pid);
+/* True if the pid file names this process, by pid and start time. */
+bool proxy_pidfile_names(const struct proxy_child *p, pid_t pid);
 /* Ends the process that the pid file names, if it is still that one. */
 void proxy_pidfile_kill(const struct proxy_child *p);
 

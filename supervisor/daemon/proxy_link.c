@@ -203,6 +203,7 @@ struct received {
     int fds[PROXY_LISTEN_MAX + 1];
     size_t n_fds;
     pid_t pid; /* of the sender, as the kernel knows it; 0 unless SO_PASSCRED */
+    uid_t uid;
 };
 
 /* One datagram; without `ret` descriptors are closed. 0 at end of file. */
@@ -226,6 +227,7 @@ static ssize_t receive(int fd, void *buf, size_t n, struct received *ret)
             struct ucred cred;
             memcpy(&cred, CMSG_DATA(c), sizeof(cred));
             ret->pid = cred.pid;
+            ret->uid = cred.uid;
         }
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
@@ -327,6 +329,18 @@ int proxy_process_watch(struct proxy_process *proc, struct err *e)
     return r < 0 ? err_set(e, r, "cannot watch the proxy: %s", strerror(-r)) : 0;
 }
 
+/* A stream that never ends keeps its old proxy: a client that has one in each would have as many proxies as
+ * there were changes of the configuration. The last of the list is the oldest. */
+static void end_oldest(const struct proxy_child *p)
+{
+    const struct proxy_process *proc = p->old;
+    size_t n = 0;
+
+    for (; proc; proc = proc->next)
+        if (++n > PROXY_OLD_MAX && proc->pidfd >= 0)
+            (void)syscall(SYS_pidfd_send_signal, proc->pidfd, SIGKILL, NULL, 0);
+}
+
 void proxy_process_retire(struct proxy_child *p, bool drain)
 {
     struct proxy_process *proc = TAKE_PTR(p->now);
@@ -347,6 +361,7 @@ void proxy_process_retire(struct proxy_child *p, bool drain)
     }
     proc->next = p->old;
     p->old = proc;
+    end_oldest(p);
 }
 
 struct proxy_process *proxy_process_free(struct proxy_process *proc)
@@ -399,6 +414,15 @@ static bool hello_is_good(struct proxy_child *p, const char *data, size_t len, c
         strcmp(get_text(j, "type"), "hello") != 0 || strcmp(get_text(j, "tenant"), p->tenant->slug) != 0 ||
         got->n_fds < 1 || got->pid <= 1)
         return false;
+    /* Three words for one process: its own, the kernel's about the sender, and ours from when it was
+     * launched. */
+    if (json_integer_value(json_object_get(j, "pid")) != got->pid ||
+        (geteuid() == 0 && got->uid != p->tenant->manager->proxy_uid) || !proxy_pidfile_names(p, got->pid)) {
+        log_warning("%s: process %d of uid %u speaks for the proxy, but is not the one that was launched; "
+                    "not adopted",
+            p->tenant->slug, (int)got->pid, (unsigned)got->uid);
+        return false;
+    }
     (void)snprintf(p->now->policy, sizeof(p->now->policy), "%s", get_text(j, "policy_sha"));
     if (strcmp(get_text(j, "version"), CLAWSUP_VERSION) != 0)
         p->now->policy[0] = '\0'; /* another program: replaced by a hand-over, as for another policy */

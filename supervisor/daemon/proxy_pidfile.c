@@ -52,24 +52,54 @@ void proxy_pidfile_write(const struct proxy_child *p, pid_t pid)
         log_warning("%s: cannot be written; a hung proxy would not be found after a crash", path);
 }
 
-void proxy_pidfile_kill(const struct proxy_child *p)
+/* 0, or -errno: no file, or one that cannot be read as such. */
+static int pidfile_read(const char *path, pid_t *ret_pid, uint64_t *ret_start)
 {
     _cleanup_free_ char *text = NULL;
-    _cleanup_close_ int pidfd = -EBADF;
-    uint64_t pid, want, have;
-    char path[PATH_MAX], *blank;
+    uint64_t pid;
+    char *blank;
+    int r = fd_read_file(path, 128, &text, NULL);
 
-    if (pidfile_path(p, path, sizeof(path)) < 0 || fd_read_file(path, 128, &text, NULL) < 0)
-        return;
-    (void)unlink(path);
+    if (r < 0)
+        return r;
     blank = strchr(text, ' ');
     if (!blank)
-        return;
+        return -EINVAL;
     *blank++ = '\0';
     blank[strcspn(blank, "\n")] = '\0';
-    if (str_parse_u64(text, INT32_MAX, &pid) < 0 || str_parse_u64(blank, UINT64_MAX, &want) < 0 || pid <= 1)
+    if (str_parse_u64(text, INT32_MAX, &pid) < 0 || str_parse_u64(blank, UINT64_MAX, ret_start) < 0 ||
+        pid <= 1)
+        return -EINVAL;
+    *ret_pid = (pid_t)pid;
+    return 0;
+}
+
+bool proxy_pidfile_names(const struct proxy_child *p, pid_t pid)
+{
+    uint64_t want, have;
+    char path[PATH_MAX];
+    pid_t named;
+
+    return pidfile_path(p, path, sizeof(path)) >= 0 && pidfile_read(path, &named, &want) >= 0 &&
+           named == pid && start_time(pid, &have) >= 0 && have == want;
+}
+
+void proxy_pidfile_kill(const struct proxy_child *p)
+{
+    _cleanup_close_ int pidfd = -EBADF;
+    uint64_t want, have;
+    char path[PATH_MAX];
+    pid_t pid;
+    int r;
+
+    if (pidfile_path(p, path, sizeof(path)) < 0)
         return;
-    pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-    if (pidfd >= 0 && start_time((pid_t)pid, &have) >= 0 && have == want)
+    r = pidfile_read(path, &pid, &want);
+    if (r != -ENOENT)
+        (void)unlink(path);
+    if (r < 0)
+        return;
+    pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd >= 0 && start_time(pid, &have) >= 0 && have == want)
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }

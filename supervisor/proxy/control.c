@@ -346,6 +346,15 @@ static void on_execs(struct control *c, const json_t *j)
     }
 }
 
+/* "limit_s"; streams may last, but not for ever in a proxy that nobody reconfigures any more. */
+static uint64_t drain_limit(const json_t *j)
+{
+    json_int_t s = json_integer_value(json_object_get(j, "limit_s"));
+
+    return s > 0 && (uint64_t)s < PROXY_DRAIN_LIMIT / USEC_PER_SEC ? (uint64_t)s * USEC_PER_SEC
+                                                                   : PROXY_DRAIN_LIMIT;
+}
+
 /* ---- the connection */
 static void on_message(struct control *c, const char *data, size_t len)
 {
@@ -363,7 +372,7 @@ static void on_message(struct control *c, const char *data, size_t len)
     else if (type && strcmp(type, "execs") == 0)
         on_execs(c, j);
     else if (type && strcmp(type, "drain") == 0)
-        proxy_drain(c->proxy, 0);
+        proxy_drain(c->proxy, drain_limit(j));
     else
         log_warning("unknown message from the supervisor");
 }

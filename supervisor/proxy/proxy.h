@@ -22,8 +22,8 @@ struct tunnel;
 /* The proof of life must come fast: a health check that waits tells nothing. */
 #define PROXY_PING_TIMEOUT (2 * USEC_PER_SEC)
 
-/* One connection may hold a body or an answer; a thousand of them together may not. What would pass this is
- * refused, or its connection closed. */
+/* One connection may hold a body or an answer of the engine or for the client; a thousand of them together
+ * may not. What would pass this is refused, or its connection closed. */
 #define PROXY_HELD_MAX ((size_t)32 * 1024 * 1024)
 
 /* Requests at a time that cost the engine more than an answer; see handlers.c. A client's next is told to
@@ -55,7 +55,7 @@ struct proxy {
     unsigned spills; /* directions of tunnels that hold what a splice left */
     unsigned active; /* connections, tunnels and requests that outlive their client */
     unsigned open_connections;
-    size_t held_bytes; /* of clients: bodies being read and answers not taken; see PROXY_HELD_MAX */
+    size_t held_bytes; /* for clients: bodies and answers being read, answers not taken; see PROXY_HELD_MAX */
     unsigned costly;   /* see PROXY_COSTLY_MAX */
     bool draining;
     struct loop_timer drain_timer;
@@ -66,5 +66,7 @@ struct proxy {
 /* Stops accepting, closes idle connections and leaves the loop with 0 when the last stream is over, or after
  * `limit_us` (0: no limit). */
 void proxy_drain(struct proxy *p, uint64_t limit_us);
+/* For a proxy whose place another has taken, unless the supervisor names less. */
+#define PROXY_DRAIN_LIMIT (24 * 60 * USEC_PER_MINUTE)
 /* One connection, tunnel or detached request less. */
 void proxy_release(struct proxy *p);

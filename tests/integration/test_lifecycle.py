@@ -354,3 +354,24 @@ def test_a_port_that_is_taken(daemon):
     daemon.healthy("a", "b")
     for slug in "ab":
         assert daemon.component(slug, "gateway")["restarts_1h"] == 0
+
+
+def test_only_the_proxy_that_was_launched_is_adopted(daemon):
+    """Whoever else answers on its control socket is told apart by the pid file; it is not killed on the word of a number."""
+    daemon.tenant("a")
+    daemon.start().healthy("a")
+    pid, path = daemon.proxy_pid("a"), daemon.home + "/run/.supervisor/proxy/a.pid"
+    daemon.stop(signal.SIGKILL)
+    with open(path) as f:
+        named, start = f.read().split()
+    assert int(named) == pid
+    with open(path, "w") as f:
+        f.write("%s %d\n" % (named, int(start) + 1))  # the same number, another process
+    try:
+        daemon.start().healthy("a")
+        assert daemon.proxy_pid("a") != pid
+        assert "not adopted" in daemon.log()
+        assert http_request(daemon.proxy_sock("a"), "GET", "/_ping").status == 200
+        assert os.path.exists("/proc/%d" % pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)

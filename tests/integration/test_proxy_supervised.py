@@ -205,6 +205,20 @@ def test_drain_finishes_streams(sup):
         os.close(f)
 
 
+def test_drain_has_an_end(sup):
+    """A stream that nobody ends does not keep a proxy for ever."""
+    sup.start()
+    full = sup.create("d").json()["Id"]
+    assert sup.request("POST", "/containers/%s/start" % full).status == 204
+    with sup.connect() as c:
+        c.send(build_request("GET", "/containers/%s/logs?follow=1&stdout=1" % full))
+        assert c.head()[0] == 200
+        old = sup.proc
+        sup.send(type="drain", limit_s=1)
+        assert sup.ended(old) == 0
+        c.read_to_end()
+
+
 def test_killed_proxy_is_replaced_without_a_refusal(sup):
     sup.start()
     took = []

@@ -8,7 +8,7 @@ import threading
 import time
 
 from clawd import free_port
-from clawtest import IMAGE, HttpConn, http_request, wait_for
+from clawtest import IMAGE, HttpConn, build_request, http_request, wait_for
 
 
 def edit(d, slug, *changes):
@@ -27,6 +27,14 @@ def reload(d):
     """`clawsup reload`; what changed as lists of slugs."""
     import json
     return json.loads(d.clawsup("reload", "--json").stdout)
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def identity(d, slug):
@@ -380,3 +388,26 @@ def test_diff_tells_what_a_reload_would_do_and_changes_nothing(daemon):
     daemon.clawsup("pause", "a")
     daemon.engine.docker("stop", "-t", "0", daemon.gateway("a"))
     wait_for(lambda: "a/gateway: its container is exited" in daemon.clawsup("diff", check=False).stdout, 30, "no drift")
+
+
+def test_streams_keep_only_a_few_old_proxies(daemon):
+    """A client with a stream in each proxy that was replaced cannot have as many processes as there were changes."""
+    daemon.tenant("a")
+    daemon.start().healthy("a")
+    conns, pids = [], []
+    try:
+        for i in range(7):
+            conns.append(HttpConn(daemon.proxy_sock("a"), 60))
+            conns[-1].send(build_request("GET", "/events"))
+            assert conns[-1].head()[0] == 200
+            pids.append(daemon.proxy_pid("a"))
+            daemon.tenant("a", proxy="readonly_rootfs = %s;" % ("true" if i % 2 == 0 else "false"))
+            reload(daemon)
+            wait_for(lambda: daemon.proxy_pid("a") not in (None, pids[-1]), 30)
+            daemon.healthy("a")
+        assert len(set(pids)) == 7
+        wait_for(lambda: [alive(p) for p in pids] == [False] * 3 + [True] * 4, 30)
+    finally:
+        for c in conns:
+            c.close()
+    wait_for(lambda: not any(alive(p) for p in pids), 30)
