@@ -8,8 +8,6 @@
 #include "filter/policy.h"
 
 #define EXPLAIN_NOTES_MAX 6
-#define EXPLAIN_MINOR_MAX 52U /* the newest API that the models know; the proxy's link.h has the same */
-#define EXPLAIN_MINOR_MIN 41U
 
 struct explanation {
     bool allowed;

@@ -13,6 +13,7 @@
 #include "config/config_remedy.h"
 #include "ctl/explain.h"
 #include "ctl/text.h"
+#include "filter/route.h"
 
 #define BODY_MAX ((size_t)1024 * 1024)
 
@@ -150,7 +151,8 @@ static bool parse_api(const char *s, unsigned *ret)
 {
     uint64_t v;
 
-    if (!str_startswith(s, "1.") || str_parse_u64(s + 2, EXPLAIN_MINOR_MAX, &v) < 0 || v < EXPLAIN_MINOR_MIN)
+    if (!str_startswith(s, "1.") || str_parse_u64(s + 2, ROUTE_ENGINE_MINOR_MAX, &v) < 0 ||
+        v < ROUTE_ENGINE_MINOR_MIN)
         return false;
     *ret = (unsigned)v;
     return true;
@@ -161,7 +163,7 @@ static int run(struct ctl *c, char **args, int n)
     _cleanup_(config_freep) struct config *cfg = NULL;
     const struct config_tenant *t;
     struct config_findings f = {0};
-    unsigned minor = EXPLAIN_MINOR_MAX;
+    unsigned minor = ROUTE_ENGINE_MINOR_MAX;
     int r = config_load(c->config_file, &cfg, &f);
 
     (void)n;
@@ -177,8 +179,8 @@ static int run(struct ctl *c, char **args, int n)
     if (t->policy->api_version[0])
         (void)parse_api(t->policy->api_version, &minor);
     if (arg_api && !parse_api(arg_api, &minor))
-        return ctl_fail(c, CTL_USAGE, "usage", NULL, "--api: 1.%u to 1.%u, not '%s'", EXPLAIN_MINOR_MIN,
-            EXPLAIN_MINOR_MAX, arg_api);
+        return ctl_fail(c, CTL_USAGE, "usage", NULL, "--api: 1.%u to 1.%u, not '%s'", ROUTE_ENGINE_MINOR_MIN,
+            ROUTE_ENGINE_MINOR_MAX, arg_api);
     return explain(c, t->policy, args[1], minor);
 }
 

@@ -80,6 +80,9 @@ enum route_body {
 #define ROUTE_ARGS_MAX 12
 #define ROUTE_REF_LIMIT 512
 #define ROUTE_MINOR_MIN 24 /* the oldest client version accepted: v1.24 */
+/* The engine's versions 1.NN that the typed models of this room were written for. */
+#define ROUTE_ENGINE_MINOR_MIN 41U
+#define ROUTE_ENGINE_MINOR_MAX 52U
 
 /* A checked parameter in canonical form: booleans "0" or "1", numbers without leading zeros, signals as
  * "SIGTERM". */

@@ -109,7 +109,7 @@ struct exchange *exchange_new(struct conn *c, const struct http1_request *req, u
     x->verdict = DECISION_ALLOW;
     minor = link_minor(x->proxy->link);
     *ret_limit = 0;
-    r = route_decide(req, x->proxy->policy, minor ? minor : LINK_MINOR_MIN, &x->match, &x->deny);
+    r = route_decide(req, x->proxy->policy, minor ? minor : ROUTE_ENGINE_MINOR_MIN, &x->match, &x->deny);
     if (r == -ENOMEM) {
         exchange_destroy(x);
         return NULL;

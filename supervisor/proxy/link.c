@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "filter/route.h"
 #include "proxy/control.h"
 #include "proxy/registry.h"
 #include "proxy/upstream.h"
@@ -56,11 +57,11 @@ int link_pin(
 
     if (parse_minor(engine_max, &hi) < 0 || parse_minor(engine_min, &lo) < 0)
         return err_set(e, -EINVAL, "the engine's /version names no API version of the form 1.NN");
-    hi = MIN(hi, LINK_MINOR_MAX);
-    lo = MAX(lo, LINK_MINOR_MIN);
+    hi = MIN(hi, ROUTE_ENGINE_MINOR_MAX);
+    lo = MAX(lo, ROUTE_ENGINE_MINOR_MIN);
     if (lo > hi)
         return err_set(e, -ENOTSUP, "the engine speaks API %s to %s, this proxy 1.%u to 1.%u", engine_min,
-            engine_max, LINK_MINOR_MIN, LINK_MINOR_MAX);
+            engine_max, ROUTE_ENGINE_MINOR_MIN, ROUTE_ENGINE_MINOR_MAX);
     if (wanted[0]) {
         if (parse_minor(wanted, &want) < 0)
             return err_set(e, -EINVAL, "api_version \"%s\" is not of the form 1.NN", wanted);
@@ -152,7 +153,8 @@ static void on_list(void *ctx, int error, const struct http1_response *res, cons
 
 static void link_fetch(struct link *l, const char *target, uint64_t timeout_us, upstream_fetch_fn fn)
 {
-    struct upstream_request r = {.method = HTTP1_GET, .target = target, .timeout_us = timeout_us};
+    struct upstream_request r = {
+        .method = HTTP1_GET, .target = target, .timeout_us = timeout_us, .vital = true};
     int k = upstream_fetch(l->proxy, &r, LIST_LIMIT, fn, l, &l->step);
 
     if (k < 0)

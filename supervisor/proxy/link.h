@@ -7,10 +7,6 @@
 #include "base/err.h"
 #include "proxy/proxy.h"
 
-/* The API versions that the typed models of filter/ were written for. */
-#define LINK_MINOR_MIN 41U
-#define LINK_MINOR_MAX 52U
-
 struct link;
 
 /* Called once, when the first attempt has ended one way or the other. */

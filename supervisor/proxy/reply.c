@@ -226,6 +226,9 @@ void exchange_failed(struct exchange *x, int error)
         status = x->match.id == ROUTE_PING ? 503 : 502;
         text = "the Docker engine gave an answer that cannot be used";
         break;
+    case EDQUOT:
+        text = "too many large answers at the same time";
+        break;
     case ENOMEM:
     case EINVAL:
     case E2BIG:

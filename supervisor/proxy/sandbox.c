@@ -36,6 +36,12 @@
 #define SANITIZED 0
 #endif
 
+/* What PROXY_HELD_MAX allows, parsed (a document is many times its text) and written once more, and a head
+ * and an answer on every connection: far above what is used, and what a leak or a flaw may take from the
+ * host. */
+#define DATA_MAX ((rlim_t)512 * 1024 * 1024)
+#define DATA_PER_FD ((rlim_t)64 * 1024)
+
 int sandbox_drop_user(uid_t uid, gid_t gid, gid_t docker_gid, struct err *e)
 {
     if (setgroups(1, &docker_gid) < 0)
@@ -96,6 +102,8 @@ static int set_limits(unsigned max_fds, struct err *e)
     if (r >= 0)
         r = limit(RLIMIT_CORE, 0, e);
     if (r >= 0 && !SANITIZED)
+        r = limit(RLIMIT_DATA, DATA_MAX + max_fds * DATA_PER_FD, e);
+    if (r >= 0 && !SANITIZED)
         r = limit(RLIMIT_NPROC, 0, e);
     /* Records and a log that were redirected to a regular file must stay writable; otherwise no file can grow
      * by our hand. */
@@ -118,7 +126,7 @@ struct ruleset_attr {
 #define NET_BIND_AND_CONNECT_TCP UINT64_C(3)
 #define SCOPE_ABSTRACT_UNIX_AND_SIGNAL UINT64_C(3)
 
-static int enter_landlock(struct err *e)
+int sandbox_landlock(struct err *e)
 {
     struct ruleset_attr a = {.handled_access_fs = FS_ABI1};
     size_t size = sizeof(a.handled_access_fs);
@@ -221,7 +229,7 @@ int sandbox_enter(unsigned max_fds, struct err *e)
     if (r >= 0)
         r = drop_capabilities(e);
     if (r >= 0 && !SANITIZED)
-        r = enter_landlock(e);
+        r = sandbox_landlock(e);
     if (r >= 0 && !SANITIZED)
         r = enter_seccomp(e);
     return r;

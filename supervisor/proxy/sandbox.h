@@ -13,7 +13,10 @@
 int sandbox_drop_user(uid_t uid, gid_t gid, gid_t docker_gid, struct err *e) _must_check_;
 
 /* no_new_privs, no capability, not dumpable, resource limits (`max_fds` descriptors, no core, no process, no
- * file), Landlock where the kernel has it (no file, no TCP connect, no abstract socket), and a seccomp
- * allowlist that kills for everything else. Cannot be undone. -errno when a part that the kernel must have
- * fails; the caller stops. */
+ * file, bounded memory), Landlock where the kernel has it (no file, no TCP connect, no abstract socket), and
+ * a seccomp allowlist that kills for everything else. Cannot be undone. -errno when a part that the kernel
+ * must have fails; the caller stops. */
 int sandbox_enter(unsigned max_fds, struct err *e) _must_check_;
+
+/* The part of sandbox_enter() that is Landlock's; for tests, which the filter would kill first. */
+int sandbox_landlock(struct err *e) _must_check_;

@@ -13,6 +13,7 @@
 
 #define CONNECT_RETRY_US (20 * USEC_PER_MSEC)
 #define HEAD_BUFFER (HTTP1_HEAD_LIMIT + PROXY_SCRATCH)
+#define COLLECT_FREE ((size_t)16 * 1024) /* an answer that is collected in any case */
 #define BODY_BUFFER ((size_t)2 * 1024 * 1024)
 
 enum upstream_state { UP_CONNECT, UP_HEAD, UP_BODY, UP_GONE };
@@ -42,12 +43,15 @@ struct upstream {
     upstream_fetch_fn fetch_fn; /* set while collecting */
     void *fetch_ctx;
     struct buf collected;
+    size_t accounted; /* its part of proxy.held_bytes */
+    bool vital;
 };
 
 static void upstream_destroy(void *p)
 {
     struct upstream *u = p;
 
+    u->proxy->held_bytes -= u->accounted;
     buf_reset(&u->out);
     buf_reset(&u->in);
     buf_reset(&u->collected);
@@ -120,9 +124,15 @@ static void collect_head(void *ctx, struct upstream *u, const struct http1_respo
 
 static void collect_data(void *ctx, struct upstream *u, const char *data, size_t len)
 {
-    int r = buf_add(&u->collected, data, len);
+    int r;
 
     (void)ctx;
+    /* A list is short to ask for and may be long: what waits for its end counts with what clients hold. */
+    u->accounted += len;
+    u->proxy->held_bytes += len;
+    r = !u->vital && u->accounted > COLLECT_FREE && u->proxy->held_bytes > PROXY_HELD_MAX
+            ? -EDQUOT
+            : buf_add(&u->collected, data, len);
     if (r < 0)
         upstream_fail(u, r == -E2BIG ? -EFBIG : r);
 }
@@ -460,6 +470,7 @@ int upstream_start(struct proxy *p, const struct upstream_request *r, const stru
     u->ctx = ctx;
     u->method = r->method;
     u->stream = r->stream;
+    u->vital = r->vital;
     u->timeout_us = r->timeout_us;
     u->in.limit = HEAD_BUFFER;
     u->out.limit = BODY_BUFFER;

@@ -20,6 +20,7 @@ struct upstream_request {
     uint64_t tar_length; /* its length; UINT64_MAX: chunked */
     bool stream;         /* the answer may last: no time limit once its head is there */
     uint64_t timeout_us; /* without a byte of progress; 0: none */
+    bool vital;          /* its answer is collected whatever else is held; see PROXY_HELD_MAX */
     uint64_t connect_us; /* how long a full backlog is waited for; 0: PROXY_PING_TIMEOUT */
 };
 
@@ -31,7 +32,8 @@ struct upstream_ops {
     void (*data)(void *ctx, struct upstream *u, const char *data, size_t len);
     void (*end)(void *ctx, struct upstream *u);
     /* -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN: no connection (the request was not sent); -ETIMEDOUT;
-     * -EBADMSG: an answer that does not parse; -EPIPE: cut short; -EFBIG, -ENOMEM. */
+     * -EBADMSG: an answer that does not parse; -EPIPE: cut short; -EFBIG, -ENOMEM; -EDQUOT: too much is being
+     * collected at the same time. */
     void (*fail)(void *ctx, struct upstream *u, int error);
     /* All of upstream_write()'s bytes have been sent; may be NULL. */
     void (*drained)(void *ctx, struct upstream *u);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "filter/route.h"
 #include "proxy/link.h"
 #include "proxy/settings.h"
 
@@ -278,7 +279,7 @@ struct pin {
 ParameterizedTestParameters(link, pin)
 {
     static struct pin rows[] = {{"1.41", "1.12", "", 0, 41}, {"1.45", "1.24", "", 0, 45},
-        {"1.52", "1.44", "", 0, 52}, {"1.60", "1.44", "", 0, LINK_MINOR_MAX},
+        {"1.52", "1.44", "", 0, 52}, {"1.60", "1.44", "", 0, ROUTE_ENGINE_MINOR_MAX},
         {"1.40", "1.12", "", -ENOTSUP, 0}, {"1.70", "1.60", "", -ENOTSUP, 0}, {"1.45", "1.24", "1.43", 0, 43},
         {"1.45", "1.44", "1.43", -ENOTSUP, 0}, {"1.45", "1.24", "1.46", -ENOTSUP, 0},
         {"1.45", "1.24", "v1.43", -EINVAL, 0}, {"", "1.24", "", -EINVAL, 0}, {"2.1", "1.24", "", -EINVAL, 0},

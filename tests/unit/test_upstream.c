@@ -111,6 +111,8 @@ static void step_start(struct world *w)
     cr_assert_eq(upstream_fetch(w->proxy, &r, 1024, step_done, w, &w->up), 0);
 }
 
+static size_t held; /* by others, before the first step */
+
 static void play(const struct step *steps, size_t n)
 {
     static struct proxy p;
@@ -118,7 +120,7 @@ static void play(const struct step *steps, size_t n)
     struct world w = {.proxy = &p, .steps = steps, .n_steps = n};
     struct err e;
 
-    p = (struct proxy){.engine_socket = path};
+    p = (struct proxy){.engine_socket = path, .held_bytes = held};
     fixture_new(dir, sizeof(dir));
     (void)snprintf(path, sizeof(path), "%s/engine", dir);
     w.next = (struct loop_timer){.fn = on_next, .ctx = &w};
@@ -137,6 +139,7 @@ static void play(const struct step *steps, size_t n)
     engine_close(&w, &w.listener);
     p.pool = pool_free(p.pool);
     p.loop = loop_free(p.loop);
+    cr_expect_eq(p.held_bytes, held, "%zu bytes are still held", p.held_bytes);
     fixture_free(dir);
 }
 #define PLAY(...)                                                                                            \
@@ -209,4 +212,16 @@ Test(upstream, an_answer_that_is_cut_short_is_a_failure)
     PLAY({HTTP1_GET, {OK_LENGTH}, false, 200, 1, 1},
         {HTTP1_GET, {"HTTP/1.1 200 OK\r\nCon"}, true, -EPIPE, 1, 2},
         {HTTP1_GET, {OK_LENGTH}, false, 200, 2, 3}, {HTTP1_GET, {"H"}, true, -EPIPE, 2, 4});
+}
+
+/* A tenant may ask for its list a thousand times at once; what is collected is bounded for all together. */
+Test(upstream, many_large_answers_at_once)
+{
+    static char large[40 * 1024];
+    int n = snprintf(large, sizeof(large), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 32 * 1024);
+
+    memset(large + n, ' ', 32 * 1024);
+    held = PROXY_HELD_MAX;
+    PLAY({HTTP1_GET, {OK_LENGTH}, false, 200, 1, 1}, {HTTP1_GET, {large}, false, -EDQUOT, 1, 2},
+        {HTTP1_GET, {OK_LENGTH}, false, 200, 2, 3});
 }
