@@ -34,30 +34,80 @@ char *respond_refusal(const struct refusal *r)
     return respond_message(b.data);
 }
 
-char *respond_engine_error(const struct respond_view *v, const json_t *body)
+/* Where the engine and clawsupd keep what is nobody else's business. */
+static bool is_private_path(const char *s, size_t len)
 {
-    const char *s = json_string_value(json_object_get(body, "message")), *prefix = v->policy->name_prefix;
-    _cleanup_buf_ struct buf b = {.limit = MESSAGE_MAX};
+    static const char *const marks[] = {"/.supervisor/", "/overlay2/", "/containerd/", "/docker/"};
 
-    if (!s)
-        return respond_message("the engine gave no reason");
+    for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+        if (memmem(s, len, marks[i], strlen(marks[i])))
+            return true;
+    return false;
+}
+
+int respond_add_redacted(struct buf *b, const char *s, size_t len)
+{
+    static const char ends[] = " \t\r\n\"'`\\:,;=()[]{}<>";
+
+    while (len > 0) {
+        size_t n = 0;
+        int r;
+
+        while (n < len && s[n] && !strchr(ends, s[n]))
+            n++;
+        if (n == 0)
+            n = 1;
+        r = *s == '/' && is_private_path(s, n) ? buf_adds(b, "(a path of the host)") : buf_add(b, s, n);
+        if (r < 0)
+            return r;
+        s += n;
+        len -= n;
+    }
+    return 0;
+}
+
+/* The engine's names as the client knows them. */
+static int add_mapped(struct buf *b, const struct policy *p, const char *s)
+{
+    const char *prefix = p->names == POLICY_NAMES_NAMESPACED && p->name_prefix ? p->name_prefix : "";
+
     while (*s) {
         /* Whole UTF-8 sequences, so that a cut leaves valid text. */
         size_t n = 1;
 
-        if (v->policy->names == POLICY_NAMES_NAMESPACED && prefix && *prefix && str_startswith(s, prefix)) {
+        if (*prefix && str_startswith(s, prefix)) {
             s += strlen(prefix);
             continue;
         }
         while (((unsigned char)s[n] & 0xc0) == 0x80)
             n++;
-        if (b.len + n > MESSAGE_MAX)
+        if (b->len + n > MESSAGE_MAX)
             break;
-        if (buf_add(&b, s, n) < 0)
-            return NULL;
+        if (buf_add(b, s, n) < 0)
+            return -ENOMEM;
         s += n;
     }
-    return respond_message(b.data ? b.data : "");
+    return 0;
+}
+
+char *respond_engine_text(const struct respond_view *v, const char *text)
+{
+    _cleanup_buf_ struct buf b = {.limit = MESSAGE_MAX}, redacted = {0};
+
+    if (respond_add_redacted(&redacted, text, strlen(text)) < 0 ||
+        add_mapped(&b, v->policy, redacted.data ? redacted.data : "") < 0)
+        return NULL;
+    return b.data ? buf_take(&b) : strdup("");
+}
+
+char *respond_engine_error(const struct respond_view *v, const json_t *body)
+{
+    const char *s = json_string_value(json_object_get(body, "message"));
+    _cleanup_free_ char *text = s ? respond_engine_text(v, s) : NULL;
+
+    if (!s)
+        return respond_message("the engine gave no reason");
+    return text ? respond_message(text) : NULL;
 }
 
 const char *respond_client_name(const struct policy *p, const char *engine_name)

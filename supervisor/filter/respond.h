@@ -28,6 +28,9 @@ char *respond_refusal(const struct refusal *r); /* {"message":"clawsup: REASON"}
 /* An error answer of the engine about an own object, rebuilt: its message only, with engine names mapped
  * back. */
 char *respond_engine_error(const struct respond_view *v, const json_t *body);
+/* Such a message alone, as text: engine names mapped back, no path of the engine's storage or of the staging.
+ */
+char *respond_engine_text(const struct respond_view *v, const char *text);
 
 /* ---- synthesised ---- */
 struct respond_engine {

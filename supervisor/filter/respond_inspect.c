@@ -10,7 +10,7 @@
 static const char *const top_keys[] = {"Id", "Created", "Path", "Args", "Image", "RestartCount", "Driver",
     "Platform", "MountLabel", "ProcessLabel", "AppArmorProfile", "ExecIDs"};
 static const char *const state_keys[] = {"Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead",
-    "ExitCode", "Error", "StartedAt", "FinishedAt", "Health"};
+    "ExitCode", "StartedAt", "FinishedAt", "Health"};
 static const char *const config_keys[] = {"Hostname", "Domainname", "User", "AttachStdin", "AttachStdout",
     "AttachStderr", "ExposedPorts", "Tty", "OpenStdin", "StdinOnce", "Cmd", "Healthcheck", "Volumes",
     "WorkingDir", "Entrypoint", "OnBuild", "StopSignal", "StopTimeout", "Shell"};
@@ -26,11 +26,35 @@ static const char *const net_keys[] = {"Bridge", "HairpinMode", "Ports", "Gatewa
 
 #define COPY(o, d, object, keys) respond_copy(o, d, object, keys, ARRAY_SIZE(keys))
 
+/* What the runtime said when it failed: it names the mounts by where they were staged. */
+static void write_error(struct jout *o, const struct jdoc *d, uint32_t error)
+{
+    _cleanup_buf_ struct buf b = {0};
+    size_t len;
+    const char *s = jdoc_string(d, error, &len);
+    int r;
+
+    if (!s)
+        return;
+    r = buf_adds(&b, "\"");
+    if (r >= 0)
+        r = respond_add_redacted(&b, s, len);
+    if (r >= 0)
+        r = buf_adds(&b, "\"");
+    if (r < 0) {
+        o->error = r;
+        return;
+    }
+    jout_key(o, "Error");
+    jout_raw(o, b.data, b.len);
+}
+
 static void write_state(struct jout *o, const struct jdoc *d, uint32_t state)
 {
     jout_key(o, "State");
     jout_open(o, '{');
     COPY(o, d, state, state_keys);
+    write_error(o, d, jdoc_get(d, state, "Error"));
     jout_key(o, "Pid");
     jout_number(o, 0);
     jout_close(o, '}');

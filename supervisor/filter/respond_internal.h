@@ -48,6 +48,10 @@ bool respond_shows_network(const struct policy *p, const struct jdoc *d, uint32_
 void respond_write_networks(struct jout *o, const struct policy *p, const struct jdoc *d, uint32_t networks);
 void respond_write_network_mode(struct jout *o, const struct policy *p, const struct jdoc *d, uint32_t mode);
 
+/* Adds an error text of the engine's without the paths of the host that lie in its storage or in our staging.
+ * Works on decoded text and on text as it is written in JSON alike. -ENOMEM, -E2BIG. */
+int respond_add_redacted(struct buf *b, const char *s, size_t len) _must_check_;
+
 /* ---- filters (respond_filters.c) ---- */
 /* What of one container or event the filters look at; NULL members match nothing. */
 struct respond_subject {

@@ -314,6 +314,20 @@ static bool reserve(struct exchange *x)
     return r >= 0;
 }
 
+/* What will run, as far as the client says it: both parts, or what is recorded would not be the command. NULL
+ * also when out of memory: the record then goes without. */
+static json_t *argv_of(const struct create_model *m)
+{
+    json_t *a = json_array();
+
+    if ((m->entrypoint && json_array_extend(a, m->entrypoint) < 0) ||
+        (m->cmd && json_array_extend(a, m->cmd) < 0) || json_array_size(a) == 0) {
+        json_decref(a);
+        return NULL;
+    }
+    return a;
+}
+
 void handle_create(struct exchange *x)
 {
     const char *name = route_arg(&x->match, "name");
@@ -338,7 +352,7 @@ void handle_create(struct exchange *x)
         exchange_refuse(x, &refusal);
         return;
     }
-    x->argv = json_incref(job->model->cmd ? job->model->cmd : job->model->entrypoint);
+    x->argv = argv_of(job->model);
     x->env = json_incref(job->model->env);
     x->image = strdup(job->model->image);
     if (reserve(x))

@@ -346,7 +346,8 @@ static int wait_line(struct exchange *x, const char *line, size_t len)
 {
     _cleanup_json_ json_t *j = NULL;
     _cleanup_buf_ struct buf b = {.limit = LINE_MAX_BYTES};
-    _cleanup_free_ char *text = NULL;
+    struct respond_view v = exchange_view(x);
+    _cleanup_free_ char *text = NULL, *shown = NULL;
     json_t *out;
     const char *message;
 
@@ -355,7 +356,9 @@ static int wait_line(struct exchange *x, const char *line, size_t len)
         return -EBADMSG;
     out = json_pack("{s:I}", "StatusCode", json_integer_value(json_object_get(j, "StatusCode")));
     message = json_string_value(json_object_get(json_object_get(j, "Error"), "Message"));
-    if (out && message && json_object_set_new(out, "Error", json_pack("{s:s}", "Message", message)) < 0) {
+    shown = message ? respond_engine_text(&v, message) : NULL;
+    if (out && message &&
+        (!shown || json_object_set_new(out, "Error", json_pack("{s:s}", "Message", shown)) < 0)) {
         json_decref(out);
         return -ENOMEM;
     }

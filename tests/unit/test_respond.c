@@ -216,6 +216,34 @@ Test(respond, namespaced_names_come_back)
     cr_expect_str_eq(respond_client_name(p, "/openclaw-sbx-a-x"), "openclaw-sbx-a-x");
 }
 
+/* What the runtime says of a mount that fails, as text and inside of an inspect. */
+Test(respond, engine_errors_name_no_path_of_the_host)
+{
+    static const char *const texts[] = {
+        "invalid mount config for type \"bind\": bind source path does not exist: "
+        "/run/clawsup/.supervisor/staging/a/17",
+        "error mounting \"/run/clawsup/.supervisor/staging/a/17\" to rootfs at \"/w\": mount "
+        "/run/clawsup/.supervisor/staging/a/17:/w (via /proc/self/fd/6), flags: 0x5000: not a directory",
+        "/var/lib/docker/overlay2/0a/merged/w: no such file",
+        "stat /var/lib/docker/containers/aa/hosts: gone"};
+    _cleanup_policy_ struct policy *p = fixture_policy();
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        _cleanup_json_ json_t *j = json_pack("{s:s}", "message", texts[i]);
+        _cleanup_json_ json_t *in = fixture_file("engine/inspect-oc-created.json"), *shown = NULL;
+        _cleanup_free_ char *text = respond_engine_error(&VIEW(p), j), *all = NULL;
+
+        cr_expect(!strstr(text, "/run/") && !strstr(text, "/var/") && strstr(text, "(a path of the host)"),
+            "%s", text);
+        cr_expect(i != 1 || strstr(text, "rootfs at \\\"/w\\\""), "%s", text);
+        (void)json_object_set_new(json_object_get(in, "State"), "Error", json_string(texts[i]));
+        cr_assert_eq(inspect(p, in, false, &shown), 0);
+        all = json_to_string(json_object_get(shown, "State"));
+        cr_expect(
+            !strstr(all, "/run/") && !strstr(all, "/var/") && strstr(all, "(a path of the host)"), "%s", all);
+    }
+}
+
 Test(respond, lists_of_another_form_are_errors)
 {
     _cleanup_policy_ struct policy *p = fixture_policy();
