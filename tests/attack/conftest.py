@@ -23,9 +23,9 @@ def proxy(relay, start_proxy, image, workspace):
     return p
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def victim(engine, image):
-    """A running container of another tenant, made around the proxy."""
+    """A running container of another tenant, made around the proxy; whatever is tried, it stays."""
     engine.docker("rm", "-f", VICTIM, check=False)
     full = engine.docker("run", "-d", "--name", VICTIM, "--network", "none", "--label", "clawsup.tenant=b", "--label",
                          "clawsup.role=sandbox", image, "sleep", "infinity")

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from clawtest import VICTIM, HttpConn, build_request, busybox_tar, http_unix, import_image
+from clawtest import V, VICTIM, HttpConn, build_request, busybox_tar, http_unix, import_image
 
-OWN_LIST = "/v1.41/containers/json?all=1&filters=" + quote('{"label":["clawsup.tenant=a"]}')
-CREATE = "/v1.41/containers/create?name=openclaw-sbx-a-x"
+OWN_LIST = V + "/containers/json?all=1&filters=" + quote('{"label":["clawsup.tenant=a"]}')
+CREATE = V + "/containers/create?name=openclaw-sbx-a-x"
 
 
 def body_with(image, **more):
@@ -89,7 +89,7 @@ def test_07_bind_dotdot(proxy, relay, image):
 
 
 def bind_targets(relay):
-    return [t for t in relay.targets() if not t.startswith("GET /v1.41/images/")]
+    return [t for t in relay.targets() if not t.startswith("GET " + V + "/images/")]
 
 
 def test_08_symlink_in_the_workspace(proxy, relay, image):
@@ -224,7 +224,7 @@ NEVER = [("POST", "/session"), ("POST", "/grpc"), ("POST", "/containers/prune"),
 @pytest.mark.parametrize("method,path", NEVER, ids=["%s%s" % n for n in NEVER])
 def test_25_never(proxy, relay, method, path):
     refused(proxy, relay, 403, method, path)
-    refused(proxy, relay, 400 if path == "/" else 403, method, "/v1.41" + path)
+    refused(proxy, relay, 400 if path == "/" else 403, method, V + path)
 
 
 def test_25_with_upgrade(proxy, relay):
@@ -290,7 +290,7 @@ def test_every_request_is_rewritten(proxy, relay, own):
                       headers=["X-Registry-Auth: abc", "User-Agent: evil", "Cookie: a=b"])
     assert r.status == 200
     raw = [s for s in relay.seen if b"/json HTTP/1.1" in s][-1]
-    assert raw == b"GET /v1.41/containers/%s/json HTTP/1.1\r\nHost: docker\r\n\r\n" % own.encode()
+    assert raw == b"GET %s/containers/%s/json HTTP/1.1\r\nHost: docker\r\n\r\n" % (V.encode(), own.encode())
 
 
 def test_create_mismatch_is_removed(proxy, relay, engine, image):

@@ -21,6 +21,8 @@ import pytest
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(REPO, os.environ.get("CLAWSUP_BUILD", "build/release"))
 IMAGE = "clawtest-busybox:1"
+V = "/v" + os.environ.get("CLAWTEST_API", "1.41")  # what the proxy and this engine have in common
+SLOW = float(os.environ.get("CLAWTEST_SLOW", "1"))  # time-outs of a machine that is translated
 VICTIM = "openclaw-sbx-b-v"  # of another tenant
 DOCKER_CLIS = [p for p in ("/usr/bin/docker", "/usr/local/bin/docker") if os.access(p, os.X_OK)]
 
@@ -34,7 +36,7 @@ def program(name):
 
 def wait_for(what, seconds=10.0, text=""):
     """Calls `what` until it returns something true; fails the test after `seconds`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while True:
         got = what()
         if got:
@@ -65,7 +67,7 @@ class HttpConn:
 
     def __init__(self, path, timeout=10.0):
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.s.settimeout(timeout)
+        self.s.settimeout(timeout * SLOW)
         self.s.connect(path)
         self.buf = b""
 
@@ -152,7 +154,7 @@ class HttpConn:
 
     def closed(self, seconds=3.0):
         """True when the peer has closed and nothing more came."""
-        self.s.settimeout(seconds)
+        self.s.settimeout(seconds * SLOW)
         try:
             return self.read_to_end() == b""
         except (TimeoutError, socket.timeout):
@@ -197,7 +199,7 @@ class Engine:
     def docker(self, *args, check=True, cli=None, input=None, timeout=60):
         """Runs the stock client against the engine itself; returns its standard output, stripped."""
         p = subprocess.run([cli or DOCKER_CLIS[0], "-H", "unix://" + self.sock, *args], input=input, text=True,
-                           capture_output=True, timeout=timeout, check=False)
+                           capture_output=True, timeout=timeout * SLOW, check=False)
         if check and p.returncode != 0:
             raise AssertionError("docker %s: exit %d: %s" % (" ".join(args), p.returncode, p.stderr))
         return p.stdout.strip()
@@ -384,7 +386,7 @@ class Proxy:
 
     def docker(self, *args, cli=None, input=None, timeout=60, check=True):
         p = subprocess.run([cli or DOCKER_CLIS[0], "-H", "unix://" + self.sock, *args], input=input, text=True,
-                           capture_output=True, timeout=timeout, check=False)
+                           capture_output=True, timeout=timeout * SLOW, check=False)
         if check and p.returncode != 0:
             raise AssertionError("docker %s: exit %d: %s%s" % (" ".join(args), p.returncode, p.stdout, p.stderr))
         return p if not check else p.stdout.strip()
