@@ -9,9 +9,13 @@ from clawtest import IMAGE, http_request, wait_for
 from test_lifecycle import events
 
 
+def place(d, slug, name):
+    return "%s/components/%s.%s" % (d.home, slug, name)
+
+
 def component(d, slug, name, more="", port=None):
-    """One that is healthy as the gateway is, and keeps its files below the tenant's data root."""
-    home = "%s/%s" % (d.data(slug), name)
+    """One that is healthy as the gateway is, and keeps its files where the tenant cannot put links."""
+    home = place(d, slug, name)
     os.makedirs(home, exist_ok=True)
     port = port or d.ports.setdefault(slug + "." + name, free_port())
     command = (GATEWAY % home).replace('"', '\\"').replace("\n", "; ")
@@ -27,7 +31,7 @@ def tenant(d, slug, components, after="[ ]"):
 
 def starts(d, slug, name):
     try:
-        with open("%s/%s/starts" % (d.data(slug), name)) as f:
+        with open(place(d, slug, name) + "/starts") as f:
             return len(f.readlines())
     except FileNotFoundError:
         return 0
@@ -62,7 +66,7 @@ def test_components_in_order(daemon):
     assert (labels["clawsup.tenant"], labels["clawsup.role"], labels["clawsup.component"]) == ("a", "component", "memory")
     assert "memory" in c["NetworkSettings"]["Networks"]["clawsup-net-a"]["Aliases"]
     assert not any(e.startswith("DOCKER_HOST=") for e in c["Config"]["Env"] or [])
-    assert [m["Destination"] for m in c["Mounts"]] == [d.data("a") + "/memory"]
+    assert [m["Destination"] for m in c["Mounts"]] == [place(d, "a", "memory")]
     assert d.engine.docker("exec", "openclaw-gw-a", "wget", "-qO-", "http://memory:18789/healthz")
     # The tenant neither sees nor touches it.
     assert d.docker("a", "ps", "-aq").stdout == ""
