@@ -34,7 +34,7 @@ find "$root/clawsup" -name __pycache__ -prune -exec rm -r {} +
 cp build/release/clawsup-proxy "$root/clawsup/build/release/"
 strip "$root/clawsup/build/release/clawsup-proxy"
 cp tests/vm/attacks/run.sh "$payload"
-printf '%s\n' "${ATTACKS-limits or rewritten or mismatch or prefix12 or single_use}" > "$payload/only"
+printf '%s\n' "${ATTACKS-limits or rewritten or mismatch}" > "$payload/only"
 cp build/release/tests/unit/test_sandbox "$root/clawsup/build/release/"
 strip "$root/clawsup/build/release/test_sandbox"
 ldd build/release/tests/unit/test_sandbox | awk '$2 == "=>" && $3 ~ /^\// {print $3}' |
