@@ -78,6 +78,8 @@ int capture_load(
     if (!is_adopted(c))
         return err_set(e, -ENOENT, "it is not an adopted gateway");
     r = store_get_spec(c->tenant->manager->store, c->tenant->slug, &text, e);
+    if (r == -ENOENT)
+        return err_set(e, r, "its container is gone, and was never seen healthy");
     if (r < 0)
         return r;
     r = json_load_engine(text, strlen(text), STORE_SPEC_MAX, &record, e);

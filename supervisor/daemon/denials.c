@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/json.h"
 #include "base/rfc3339.h"
+#include "base/uthash.h"
 
 struct group {
     char key[136]; /* "RULE ROUTE" */
@@ -89,9 +89,14 @@ static struct group *find(struct denials *d, const char *rule, const char *route
     }
     if (!g)
         g = group_new(key, rule, route, now_us);
-    if (g)
-        HASH_ADD_STR(d->groups, key, g);
-    return g;
+    if (!g)
+        return NULL;
+    HASH_ADD_STR(d->groups, key, g);
+    if (!hash_refused(g))
+        return g;
+    free(g);
+    d->forgotten++;
+    return NULL;
 }
 
 int denials_record(struct denials *d, const json_t *record, int64_t now_us)

@@ -507,6 +507,7 @@ struct manager *manager_free(struct manager *m)
     engine_call_cancel(m->networks_call);
     json_decref(m->networks);
     json_decref(m->refused);
+    json_decref(m->left);
     if (m->host)
         limits_driver_stop(m);
     disk_driver_stop(m);

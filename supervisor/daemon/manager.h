@@ -4,7 +4,6 @@
 #pragma once
 
 #include <systemd/sd-event.h>
-#include <uthash.h>
 
 #include "check.h"
 #include "check_docker.h"
@@ -12,6 +11,7 @@
 #include "base/defs.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/uthash.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "limits/host.h"
@@ -173,6 +173,7 @@ struct manager {
     sd_event_source *startup_timer;
     struct engine_call *networks_call;
     json_t *refused;  /* tenants that were not admitted: "tenant", "reason" */
+    json_t *left;     /* tenants that left the configuration and may still have running containers */
     json_t *networks; /* slug -> id of the tenant's bridge, as found at the start */
     sd_event_source *sigterm, *sigint, *sighup;
     struct engine_call *engine_ping, *list_call, *info_call;

@@ -90,6 +90,10 @@ static struct member *upsert(struct members *s, const char *id, const char *name
         e->gateway = str_eq(role, "gateway");
         e->sandbox = str_eq(role, ROLE_SANDBOX);
         HASH_ADD_STR(s->all, id, e);
+        if (hash_refused(e)) {
+            free(e);
+            return NULL;
+        }
     }
     if (name && *name)
         (void)snprintf(e->name, sizeof(e->name), "%s", name);

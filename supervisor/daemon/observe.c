@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "daemon/capture.h"
 #include "daemon/disk_driver.h"
+#include "daemon/left.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/members.h"
@@ -349,6 +350,7 @@ static void on_list(struct engine *e, const struct engine_answer *a, void *userd
         if (t->child)
             sweep_staging(t, a->body);
     }
+    left_sweep(m, a->body);
     if (m->relist_wanted)
         observe_relist(m);
 }

@@ -33,3 +33,8 @@ pid_t proxy_child_pid(const struct proxy_child *p); /* 0: none */
 
 /* Lets go: the process is told to drain (`drain`) or is left running for the next clawsupd. */
 struct proxy_child *proxy_child_free(struct proxy_child *p, bool drain);
+
+/* The process that the pid file of a tenant names, which need not be in the configuration, gets a signal; the
+ * file is removed. Nothing happens when that process is gone. */
+struct manager;
+void proxy_pidfile_signal(const struct manager *m, const char *slug, int signal);

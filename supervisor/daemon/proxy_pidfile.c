@@ -32,10 +32,9 @@ static int start_time(pid_t pid, uint64_t *ret)
     return s ? str_parse_u64(s, UINT64_MAX, ret) : -EINVAL;
 }
 
-static int pidfile_path(const struct proxy_child *p, char *out, size_t n)
+static int pidfile_path(const struct manager *m, const char *slug, char *out, size_t n)
 {
-    int len = snprintf(
-        out, n, "%s/.supervisor/proxy/%s.pid", p->tenant->manager->config->runtime_dir, p->tenant->slug);
+    int len = snprintf(out, n, "%s/.supervisor/proxy/%s.pid", m->config->runtime_dir, slug);
     return len < 0 || (size_t)len >= n ? -ENAMETOOLONG : 0;
 }
 
@@ -45,7 +44,8 @@ void proxy_pidfile_write(const struct proxy_child *p, pid_t pid)
     uint64_t start;
     int n;
 
-    if (pidfile_path(p, path, sizeof(path)) < 0 || start_time(pid, &start) < 0)
+    if (pidfile_path(p->tenant->manager, p->tenant->slug, path, sizeof(path)) < 0 ||
+        start_time(pid, &start) < 0)
         return;
     n = snprintf(text, sizeof(text), "%d %llu\n", (int)pid, (unsigned long long)start);
     if (fd_write_atomic(path, text, (size_t)n, 0600) < 0)
@@ -80,11 +80,17 @@ bool proxy_pidfile_names(const struct proxy_child *p, pid_t pid)
     char path[PATH_MAX];
     pid_t named;
 
-    return pidfile_path(p, path, sizeof(path)) >= 0 && pidfile_read(path, &named, &want) >= 0 &&
-           named == pid && start_time(pid, &have) >= 0 && have == want;
+    return pidfile_path(p->tenant->manager, p->tenant->slug, path, sizeof(path)) >= 0 &&
+           pidfile_read(path, &named, &want) >= 0 && named == pid && start_time(pid, &have) >= 0 &&
+           have == want;
 }
 
 void proxy_pidfile_kill(const struct proxy_child *p)
+{
+    proxy_pidfile_signal(p->tenant->manager, p->tenant->slug, SIGKILL);
+}
+
+void proxy_pidfile_signal(const struct manager *m, const char *slug, int signal)
 {
     _cleanup_close_ int pidfd = -EBADF;
     uint64_t want, have;
@@ -92,7 +98,7 @@ void proxy_pidfile_kill(const struct proxy_child *p)
     pid_t pid;
     int r;
 
-    if (pidfile_path(p, path, sizeof(path)) < 0)
+    if (pidfile_path(m, slug, path, sizeof(path)) < 0)
         return;
     r = pidfile_read(path, &pid, &want);
     if (r != -ENOENT)
@@ -101,5 +107,5 @@ void proxy_pidfile_kill(const struct proxy_child *p)
         return;
     pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd >= 0 && start_time(pid, &have) >= 0 && have == want)
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        (void)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }

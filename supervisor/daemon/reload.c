@@ -8,6 +8,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "daemon/left.h"
 #include "daemon/messages.h"
 
 static int refuse(struct manager *m, struct config_findings *f, struct err *e)
@@ -88,6 +89,9 @@ int manager_reload(struct manager *m, json_t *report, struct config_findings *f,
         old = m->config;
         m->config = fresh; /* tenants that come or change read it */
         sweep(m, fresh, report);
+        left_save(m);
+        if (json_array_size(json_object_get(report, "removed")) > 0)
+            observe_relist(m); /* it stops what they leave */
         (void)config_free(old);
         recovery_set_host_params(m->recovery, &fresh->recovery);
         if (!m->log_level_fixed)

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/left.h"
 #include "daemon/limits_driver.h"
 #include "daemon/messages.h"
 #include "daemon/spec.h"
@@ -41,6 +42,7 @@ static void finish(struct manager *m)
         return;
     m->started = true;
     m->startup_timer = sd_event_source_disable_unref(m->startup_timer);
+    left_begin(m);
     add_tenants(m);
     if (verbs_start(m, &e) < 0) {
         log_error("%s", e.msg);

@@ -33,6 +33,7 @@ static const char *const migrations[] = {
     "CREATE TRIGGER events_prune AFTER INSERT ON events BEGIN"
     " DELETE FROM events WHERE seq <= NEW.seq - 10000; END;"
     "CREATE TABLE specs (tenant TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE notes (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 struct store *store_close(struct store *s)

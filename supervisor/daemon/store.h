@@ -76,3 +76,7 @@ int store_events(struct store *s, const char *tenant, int64_t since, uint32_t li
  * -ENOENT. */
 int store_set_spec(struct store *s, const char *tenant, const char *json, struct err *e);
 int store_get_spec(struct store *s, const char *tenant, char **ret, struct err *e);
+
+/* A text of our own under a key, kept until it is written anew; caller frees; -ENOENT. */
+int store_set_note(struct store *s, const char *key, const char *text, struct err *e);
+int store_get_note(struct store *s, const char *key, char **ret, struct err *e);

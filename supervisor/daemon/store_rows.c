@@ -196,10 +196,11 @@ int store_set_spec(struct store *s, const char *tenant, const char *json, struct
     return MIN(r, 0);
 }
 
-int store_get_spec(struct store *s, const char *tenant, char **ret, struct err *e)
+/* The first column of the one row that `key` names, as a copy. */
+static int get_text(struct store *s, const char *sql, const char *key, char **ret, struct err *e)
 {
     _cleanup_stmt_ sqlite3_stmt *st = NULL;
-    int r = store_prepare(s, &st, e, "SELECT json FROM specs WHERE tenant = ?", "t", tenant);
+    int r = store_prepare(s, &st, e, sql, "t", key);
     const char *text;
     char *copy;
 
@@ -208,11 +209,28 @@ int store_get_spec(struct store *s, const char *tenant, char **ret, struct err *
     if (r < 0)
         return r;
     if (r == 0)
-        return err_set(e, -ENOENT, "no container of tenant %s has been captured yet", tenant);
+        return err_set(e, -ENOENT, "nothing is kept of %s yet", key);
     text = store_column_text(st, 0);
     copy = text ? strdup(text) : NULL;
     if (!copy)
         return err_set(e, -ENOMEM, "out of memory");
     *ret = copy;
     return 0;
+}
+
+int store_get_spec(struct store *s, const char *tenant, char **ret, struct err *e)
+{
+    return get_text(s, "SELECT json FROM specs WHERE tenant = ?", tenant, ret, e);
+}
+
+int store_set_note(struct store *s, const char *key, const char *text, struct err *e)
+{
+    int r = store_run(s, e, "INSERT OR REPLACE INTO notes (key, text) VALUES (?, ?)", "tT", key, text);
+
+    return MIN(r, 0);
+}
+
+int store_get_note(struct store *s, const char *key, char **ret, struct err *e)
+{
+    return get_text(s, "SELECT text FROM notes WHERE key = ?", key, ret, e);
 }

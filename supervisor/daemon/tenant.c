@@ -12,6 +12,7 @@
 #include "daemon/admission.h"
 #include "daemon/denials.h"
 #include "daemon/disk_driver.h"
+#include "daemon/left.h"
 #include "daemon/limits_driver.h"
 #include "daemon/limits_events.h"
 #include "daemon/members.h"
@@ -20,7 +21,6 @@
 #include "daemon/proxy_child.h"
 #include "daemon/spec.h"
 
-#define LIST_TIMEOUT_US (20 * USEC_PER_SEC)
 #define SANDBOX_STOP_S 10
 #define STOP_MARGIN_US (15 * USEC_PER_SEC)
 
@@ -270,6 +270,12 @@ int tenant_add(struct manager *m, const struct config_tenant *c, struct err *e)
         return r;
     }
     HASH_ADD_STR(m->tenants, slug, t);
+    if (hash_refused(t)) {
+        (void)recovery_remove_tenant(m->recovery, t->index);
+        (void)tenant_index_set(&m->by_index, t->index, NULL);
+        tenant_free(t);
+        return err_set(e, -ENOMEM, "out of memory");
+    }
     name_metrics(t);
     t->members = members_new(t);
     t->events = limits_events_new(t);
@@ -450,46 +456,6 @@ static void component_release(struct component *c)
     c->inspect_call = NULL;
 }
 
-/* Everything with the tenant's label, gateway and sandboxes; nothing is removed. `userdata` is the gateway's
- * stop time-out in seconds: the tenant itself is gone by now. */
-static void on_members(struct engine *e, const struct engine_answer *a, void *userdata)
-{
-    unsigned timeout = (unsigned)(uintptr_t)userdata;
-    json_t *row;
-    size_t i;
-
-    if (a->result != ENGINE_OK || a->status != 200) {
-        log_error(
-            "the containers of a tenant that left could not be listed, and may still run: %s", a->message);
-        return;
-    }
-    json_array_foreach(a->body, i, row)
-    {
-        const char *id = json_string_value(json_object_get(row, "Id"));
-        const char *role =
-            json_string_value(json_object_get(json_object_get(row, "Labels"), SPEC_LABEL_ROLE));
-        bool gateway = role && strcmp(role, "gateway") == 0;
-        unsigned t = gateway ? timeout : SANDBOX_STOP_S;
-        _cleanup_free_ char *path = NULL;
-
-        if (id && asprintf(&path, "/containers/%s/stop?t=%u", id, t) >= 0)
-            (void)engine_request(
-                e, "POST", path, NULL, t * USEC_PER_SEC + STOP_MARGIN_US, on_stopped, NULL, NULL);
-    }
-}
-
-static void stop_members(struct tenant *t)
-{
-    _cleanup_free_ char *path = NULL, *filter = NULL, *escaped = NULL;
-
-    if (asprintf(&filter, "{\"label\":[\"%s=%s\"]}", SPEC_LABEL_TENANT, t->slug) < 0)
-        return;
-    escaped = engine_escape(filter);
-    if (escaped && asprintf(&path, "/containers/json?filters=%s", escaped) >= 0)
-        (void)engine_request(t->manager->engine, "GET", path, NULL, LIST_TIMEOUT_US, on_members,
-            (void *)(uintptr_t)(t->config->gateway.stop_timeout_us / USEC_PER_SEC), NULL);
-}
-
 void tenant_remove(struct tenant *t, bool stop)
 {
     struct manager *m = t->manager;
@@ -497,7 +463,7 @@ void tenant_remove(struct tenant *t, bool stop)
     if (stop) {
         manager_note(t, NULL, LOG_NOTICE, MESSAGE_TENANT_REMOVED, "config",
             "left the configuration: its containers are stopped, not removed; data_root is untouched");
-        stop_members(t);
+        left_add(m, t->slug, t->config->gateway.stop_timeout_us);
     }
     verbs_tenant_gone(t);
     t->op = op_free(t->op);

@@ -411,3 +411,37 @@ def test_streams_keep_only_a_few_old_proxies(daemon):
         for c in conns:
             c.close()
     wait_for(lambda: not any(alive(p) for p in pids), 30)
+
+
+def test_a_tenant_that_left_while_we_were_down(daemon):
+    d = daemon
+    d.tenant("a")
+    d.tenant("b")
+    d.start().healthy("a", "b")
+    box = d.docker("a", "run", "-d", "--name", "openclaw-sbx-a-1", "--network", "none", IMAGE, "sleep", "600").stdout.strip()
+    proxy = d.proxy_pid("a")
+    # Another clawsupd's tenant on the same engine is nobody's business here.
+    other = d.engine.docker("run", "-d", "--label", "clawsup.tenant=zz", "--label", "clawsup.role=gateway", "--network", "none",
+                            IMAGE, "sleep", "600")
+    try:
+        d.stop(signal.SIGKILL)
+        os.unlink(d.home + "/tenants.d/a.conf")
+        assert d.inspect("openclaw-gw-a")["State"]["Running"] and d.inspect(box)["State"]["Running"]
+        d.start().healthy("b")
+        wait_for(lambda: not d.inspect("openclaw-gw-a")["State"]["Running"], 60, d.log()[-3000:])
+        wait_for(lambda: not d.inspect(box)["State"]["Running"], 60)
+        wait_for(lambda: not os.path.exists("/proc/%d" % proxy) or " Z " in open("/proc/%d/stat" % proxy).read(), 60)
+        assert "left the configuration while no clawsupd ran" in d.log()
+        assert d.inspect("openclaw-gw-b")["State"]["Running"] and d.inspect(other)["State"]["Running"]
+        # Stopped, not removed; and told once.
+        wait_for(lambda: "a: left, and nothing of it runs any more" in d.log(), 60)
+        d.stop()
+        d.start().healthy("b")
+        assert d.log().count("left the configuration while no clawsupd ran") == 1
+        # It comes back as it was left.
+        d.tenant("a")
+        d.clawsup("reload")
+        d.healthy("a", "b", seconds=60)
+        assert d.starts("a") == 2
+    finally:
+        d.engine.docker("rm", "-f", other)
