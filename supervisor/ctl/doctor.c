@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -22,18 +23,23 @@ static const struct {
     {"systemd", doctor_check_systemd},
     {"pressure", doctor_check_pressure},
     {"disk", doctor_check_disk},
+    {"free-space", doctor_check_space},
+    {"inotify", doctor_check_inotify},
     {"kernel", doctor_check_kernel},
     {"seccomp", doctor_check_seccomp},
     {"landlock", doctor_check_landlock},
     {"pidfd", doctor_check_pidfd},
     {"openat2", doctor_check_openat2},
     {"mounts", doctor_check_mounts},
+    {"stale-mounts", doctor_check_stale},
     {"clock", doctor_check_clock},
     {"runtime-dir", doctor_check_runtime_dir},
     {"state-dir", doctor_check_state_dir},
     {"proxy-program", doctor_check_proxy_program},
     {"proxy-user", doctor_check_proxy_user},
+    {"control-group", doctor_check_group},
     {"clawsupd", doctor_check_daemon},
+    {"unit", doctor_check_unit},
 };
 _Static_assert(ARRAY_SIZE(checks) <= DOCTOR_ROWS_MAX, "the report is too small");
 
@@ -118,6 +124,21 @@ enum doctor_state doctor_report_worst(const struct doctor_report *r)
     return worst;
 }
 
+/* What follows from another row is no beginning. */
+static bool follows(const struct doctor_row *row)
+{
+    return strncmp(row->todo, "see the row", strlen("see the row")) == 0;
+}
+
+const struct doctor_row *doctor_report_first(const struct doctor_report *r)
+{
+    for (int state = DOCTOR_MISSING; state > DOCTOR_OK; state--)
+        for (size_t i = 0; i < r->n; i++)
+            if ((int)r->rows[i].state == state && !follows(&r->rows[i]))
+                return &r->rows[i];
+    return NULL;
+}
+
 const char *doctor_state_to_string(enum doctor_state s)
 {
     static const char *const names[_DOCTOR_STATE_MAX] = {
@@ -141,6 +162,6 @@ json_t *doctor_report_json(const struct doctor_report *r)
             return NULL;
         }
     }
-    return json_pack(
-        "{s:i, s:s, s:o}", "v", 1, "state", doctor_state_to_string(doctor_report_worst(r)), "checks", list);
+    return json_pack("{s:i, s:s, s:s?, s:o}", "v", 1, "state", doctor_state_to_string(doctor_report_worst(r)),
+        "first", doctor_report_first(r) ? doctor_report_first(r)->name : NULL, "checks", list);
 }

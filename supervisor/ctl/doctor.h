@@ -32,7 +32,11 @@ DEFINE_CLEANUP(struct doctor_report *, doctor_report_free)
 
 /* The worst state of all rows. */
 enum doctor_state doctor_report_worst(const struct doctor_report *r);
+/* What to do first: the worst, in the order of the rows, which is that in which one needs the other; NULL
+ * when all is well. */
+const struct doctor_row *doctor_report_first(const struct doctor_report *r);
 const char *doctor_state_to_string(enum doctor_state s); /* "ok", "degraded", "missing" */
 
-/* {"v":1,"state":"degraded","checks":[{"name","state","what","todo"}...]}; NULL when out of memory. */
+/* {"v":1,"state":"degraded","first":"swap-limit","checks":[{"name","state","what","todo"}...]}; NULL when out
+ * of memory. */
 json_t *doctor_report_json(const struct doctor_report *r);

@@ -52,6 +52,13 @@ void doctor_check_pidfd(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_openat2(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_mounts(const struct doctor_facts *f, struct doctor_row *row);
 
+/* doctor_room.c */
+void doctor_check_space(const struct doctor_facts *f, struct doctor_row *row);
+void doctor_check_inotify(const struct doctor_facts *f, struct doctor_row *row);
+void doctor_check_stale(const struct doctor_facts *f, struct doctor_row *row);
+void doctor_check_group(const struct doctor_facts *f, struct doctor_row *row);
+void doctor_check_unit(const struct doctor_facts *f, struct doctor_row *row);
+
 /* doctor_install.c */
 void doctor_check_config(const struct doctor_facts *f, struct doctor_row *row);
 void doctor_check_runtime_dir(const struct doctor_facts *f, struct doctor_row *row);

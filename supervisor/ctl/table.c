@@ -30,7 +30,8 @@ static int add_columns(struct table *t)
 {
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct table_column *c = &t->columns[i];
-        int flags = (c->right ? SCOLS_FL_RIGHT : 0) | (c->truncate ? SCOLS_FL_TRUNC : 0);
+        int flags = (c->right ? SCOLS_FL_RIGHT : 0) | (c->truncate ? SCOLS_FL_TRUNC : 0) |
+                    (c->wrap ? SCOLS_FL_WRAP : 0);
 
         if (!scols_table_new_column(t->tb, c->name, 0, flags))
             return -ENOMEM;

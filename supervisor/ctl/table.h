@@ -9,6 +9,7 @@
 struct table_column {
     const char *name;
     bool right;    /* numbers */
+    bool wrap;     /* goes on in the next line when the terminal is too narrow */
     bool truncate; /* may be cut when the terminal is too narrow */
 };
 

@@ -11,7 +11,8 @@
 
 static int print_report(const struct ctl *c, const struct doctor_report *report)
 {
-    static const struct table_column columns[] = {{.name = "CHECK"}, {.name = "STATE"}, {.name = "FOUND"}};
+    static const struct table_column columns[] = {
+        {.name = "CHECK"}, {.name = "STATE"}, {.name = "FOUND", .wrap = true}};
     const struct table_style style = {.plain = c->plain, .no_heading = c->no_heading, .colour = c->colour};
     _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns), &style);
     bool any = false;
@@ -36,6 +37,13 @@ static int print_report(const struct ctl *c, const struct doctor_report *report)
         text_safe(text, sizeof(text), report->rows[i].todo);
         (void)printf("%s  %s: %s\n", any ? "" : "\nTo do\n", report->rows[i].name, text);
         any = true;
+    }
+    if (doctor_report_first(report) && !c->plain) {
+        const struct doctor_row *row = doctor_report_first(report);
+        char text[512];
+
+        text_safe(text, sizeof(text), row->todo);
+        (void)printf("\nFirst\n  %s: %s\n", row->name, text);
     }
     return fflush(stdout) == 0 ? CTL_OK : CTL_FAILED;
 }
@@ -77,9 +85,11 @@ const struct ctl_command verb_doctor = {
     .args = "",
     .summary = "what this host gives clawsup, what is missing, what to do",
     .details =
-        "Looks at the engine, the socket's group, cgroups, slices, disk and kernel features; changes nothing "
-        "and\n"
-        "needs no daemon. As root it sees more. Exit status: 0 all ok, 1 something is degraded or missing.",
+        "Looks at the engine and its API, the socket's group, cgroups, slices, pressure, disks, inotify, "
+        "kernel\n"
+        "features, mounts, the clock, and how clawsupd runs; says what to do, and what of it first. Changes\n"
+        "nothing and needs no daemon. As root it sees more. Exit status: 0 all ok, 1 something is degraded "
+        "or missing.",
     .examples = "  sudo clawsup doctor\n"
                 "  clawsup doctor --json | jq '.checks[] | select(.state != \"ok\")'\n",
     .run = run,

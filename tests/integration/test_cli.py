@@ -551,7 +551,7 @@ def test_check_config_good(conf):
     assert p.returncode == 0 and p.stdout == "%s: ok, 2 tenants\n" % conf and p.stderr == ""
     assert run("--config", conf, "check-config").stdout == p.stdout
     j = json.loads(run("check-config", conf, "--json").stdout)
-    assert j == {"v": 1, "ok": True, "file": conf, "tenants": 2, "findings": []}
+    assert j == {"v": 1, "ok": True, "file": conf, "tenants": 2, "findings": [], "explained": []}
 
 
 def test_check_config_names_file_and_line_of_every_finding(conf, tmp_path):
@@ -695,3 +695,45 @@ def test_doctor_runs_without_daemon_and_configuration(tmp_path):
     assert (p.returncode == 0) == (j["state"] == "ok")
     p = run("doctor", "--config", str(tmp_path / "none.conf"))
     assert p.returncode == 1 and "none.conf" in p.stderr
+
+
+# ---------------------------------------------------------------- what is explained
+def cli_schema(verb, value):
+    import check_schema
+    with open(os.path.join(REPO, "contrib/docs/cli-schema.json"), encoding="utf-8") as f:
+        schema = json.load(f)
+    return check_schema.Checker(schema).check(schema["$defs"][verb], value)
+
+
+@pytest.mark.parametrize("old,new,help_text,suggestion", [
+    ('memory = "1G"', 'memory = "1X"', "Memory of gateway and sandboxes together.", 'memory = "2G";'),
+    ('cpus = 1.0; memory = "1G"', 'cpu = 1.0; memory = "1G"', "Limits of the tenant",
+     'limits = { cpus = 1.0; memory = "1G"; pids = 256;'),
+    ('image = "openclaw:1"', "image = 7", "Image of the gateway", 'image = "...";'),
+    ("start = true", 'start = "yes"', "Start own containers.", "start = true;"),
+    ('"127.0.0.1:18801:18789"', '"0.0.0.0:18801:18789"', "Published ports", 'publish = [ "127.0.0.1:18801:18789" ];'),
+])
+def test_check_config_explains_and_suggests_a_line(conf, tmp_path, old, new, help_text, suggestion):
+    path = tmp_path / "tenants.d/acme.conf"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    number = next(i for i, line in enumerate(path.read_text().splitlines(), 1) if new in line)
+    p = run("check-config", conf)
+    assert p.returncode == 1
+    assert "%s:%d: " % (path, number) in p.stderr and "%6d | " % number in p.stderr and help_text in p.stderr, p.stderr
+    assert "   try | %s\n" % suggestion in p.stderr, p.stderr
+    assert p.stderr.endswith("1 finding\n")
+    reply = json.loads(run("check-config", conf, "--json").stdout)
+    assert cli_schema("check-config", reply) == [] and reply["explained"][0]["try"] == suggestion
+
+
+def test_doctor_ends_with_what_to_do_first(conf):
+    p = run("doctor", "--config", conf)
+    assert p.returncode == 1
+    assert re.search(r"\nFirst\n  engine(?:-api)?: .+\n$|\nFirst\n  \S+: .+\n$", p.stdout), p.stdout
+    reply = json.loads(run("doctor", "--config", conf, "--json").stdout)
+    assert cli_schema("doctor", reply) == []
+    first = next(c for c in reply["checks"] if c["name"] == reply["first"])
+    assert first["state"] == "missing" and not first["todo"].startswith("see the row")
+    assert {"free-space", "inotify", "stale-mounts", "control-group", "unit"} <= {c["name"] for c in reply["checks"]}

@@ -8,7 +8,7 @@ import pytest
 
 from clawtest import program, wait_for
 from terminal import Terminal
-from test_cli import Canned, canned, component, status, tenant, tmp_path  # noqa: F401
+from test_cli import Canned, canned, component, conf, status, tenant, tmp_path  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
 
@@ -133,3 +133,14 @@ def test_top_is_live_and_ordered_by_keys(terminal, canned):
     t.type("q")
     t.until("ready$", gone=("by name",))
     assert t.cursor_shown()
+
+
+def test_doctor_wraps_at_80_columns(terminal, conf):
+    t = terminal(height=200)
+    clawsup(t, "doctor", "--config", conf)
+    out = t.until("First", "clawsupd ")
+    table = out[out.index("CHECK"):out.index("To do")]
+    assert fits(table, t)
+    # What goes on in the next line stands below its column.
+    begin = table.splitlines()[0].index("FOUND")
+    assert all(line[:begin - 1].strip() == "" or re.match(r"\S+ +\S+ *$", line[:begin - 1]) for line in table.splitlines()), table

@@ -139,7 +139,7 @@ Test(doctor, json)
     char *text = json_dumps(j, JSON_COMPACT);
 
     cr_expect_str_eq(text,
-        "{\"v\":1,\"state\":\"degraded\",\"checks\":["
+        "{\"v\":1,\"state\":\"degraded\",\"first\":\"b\",\"checks\":["
         "{\"name\":\"a\",\"state\":\"ok\",\"what\":\"fine\",\"todo\":\"\"},"
         "{\"name\":\"b\",\"state\":\"degraded\",\"what\":\"so so\",\"todo\":\"mend it\"}]}");
     free(text);
