@@ -66,6 +66,16 @@ static int set_gateway(struct settings *s, const char *v)
     return *v ? str_set(&s->policy->gateway_name, v) : -EINVAL;
 }
 
+static int set_network_id(struct settings *s, const char *v)
+{
+    return str_is_hex(v, 64) ? str_set(&s->policy->network_id, v) : -EINVAL;
+}
+
+static int set_network_name(struct settings *s, const char *v)
+{
+    return *v ? str_set(&s->policy->network_name, v) : -EINVAL;
+}
+
 static int set_bool(bool *b, const char *v)
 {
     if (strcmp(v, "1") == 0 || strcmp(v, "true") == 0)
@@ -92,6 +102,7 @@ SWITCH(allow_update)
 SWITCH(allow_rename)
 SWITCH(allow_image_pull)
 SWITCH(allow_gateway_exec)
+SWITCH(allow_network_read)
 
 static int set_root_gid(struct settings *s, const char *v)
 {
@@ -184,6 +195,11 @@ const struct settings_variable settings_variables[] = {
     {"MATCH_CONTAINER_NAME", set_match, "a glob, or regex: and a pattern", "match_container_name"},
     {"OTHER_TENANTS", set_others, "at most 32 other tenants' names, separated by commas", "other_tenants"},
     {"GATEWAY_NAME", set_gateway, "the name of the gateway's own container", "gateway_name"},
+    {"SANDBOX_NETWORK_ID", set_network_id,
+        "the full id of a network, 64 hexadecimal digits (docker network inspect -f {{.Id}} NAME)",
+        "network_id"},
+    {"SANDBOX_NETWORK_NAME", set_network_name, "the name of the network of SANDBOX_NETWORK_ID",
+        "network_name"},
     {"ALLOW_START", set_allow_start, "0 or 1", NULL},
     {"ALLOW_STOP", set_allow_stop, "0 or 1", NULL},
     {"ALLOW_RESTARTS", set_allow_restart, "0 or 1", NULL},
@@ -194,6 +210,7 @@ const struct settings_variable settings_variables[] = {
     {"ALLOW_RENAME", set_allow_rename, "0 or 1", NULL},
     {"ALLOW_IMAGE_PULL", set_allow_image_pull, "0 or 1", NULL},
     {"ALLOW_GATEWAY_EXEC", set_allow_gateway_exec, "0 or 1", NULL},
+    {"ALLOW_NETWORK_READ", set_allow_network_read, "0 or 1", NULL},
     {"FILTER", set_filter, "enforce or report", "filter"},
     {"ALLOW_IMAGES", set_images, "at most 32 image references, separated by commas", "images"},
     {"ALLOW_BIND_MOUNT_FROM", set_binds,

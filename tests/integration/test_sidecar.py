@@ -721,3 +721,25 @@ def test_few_descriptors(alone):
     assert http_request(p.sock, "GET", "/containers/json").status == 200
     assert proc_limits(p.proc.pid)["Max open files"] == ["256", "256"]
     p.end()
+
+
+def test_sandboxes_on_a_network_of_their_own(alone, engine, image):
+    """By its full id, by its name, or left open: always that one; every other is refused."""
+    name = "clawtest-net-%d" % os.getpid()
+    net = engine.docker("network", "create", "--internal", name)
+    try:
+        p = alone(stdout=subprocess.DEVNULL, ALLOW_IMAGES=image, SANDBOX_NETWORK_ID=net, SANDBOX_NETWORK_NAME=name,
+                  ALLOW_NETWORK_READ="1")
+        for i, mode in enumerate(("", "bridge", name, net, "none", "host")):
+            r = http_request(p.sock, "POST", "/containers/create?name=openclaw-sbx-a-net%d" % i,
+                             {"Image": image, "Cmd": ["true"], "HostConfig": {"NetworkMode": mode}})
+            assert r.status == (403 if mode == "host" else 201), (mode, r)
+            if r.status == 201:
+                got = json.loads(engine.docker("inspect", r.json()["Id"]))[0]["HostConfig"]["NetworkMode"]
+                assert got == ("none" if mode == "none" else net), (mode, got)
+        assert http_request(p.sock, "GET", "/networks/" + name).json()["Id"] == net
+        assert http_request(p.sock, "GET", "/networks/bridge").status == 404
+        p.end()
+    finally:
+        engine.remove_containers("clawsup.tenant=a")
+        engine.docker("network", "rm", name, check=False)

@@ -69,8 +69,11 @@ ParameterizedTestParameters(settings, environment)
         {"OTHER_TENANTS=b,a-b", ""}, {"OTHER_TENANTS=B", "OTHER_TENANTS"},
         {"OTHER_TENANTS=a", "OTHER_TENANTS names the tenant itself"}, {"GATEWAY_NAME=openclaw-gw-a", ""},
         {"GATEWAY_NAME=/openclaw-gw-a", "GATEWAY_NAME is written without '/'"},
-        {"GATEWAY_NAME=", "GATEWAY_NAME"}, {"MATCH_CONTAINER_NAME=", "MATCH_CONTAINER_NAME"},
-        {"MATCH_CONTAINER_NAME=openclaw-sbx-a-*", ""},
+        {"SANDBOX_NETWORK_ID=1111111111111111111111111111111111111111111111111111111111111111", ""},
+        {"SANDBOX_NETWORK_ID=clawsup-net-a", "SANDBOX_NETWORK_ID"},
+        {"SANDBOX_NETWORK_ID=", "SANDBOX_NETWORK_ID"}, {"SANDBOX_NETWORK_ID=1111", "64 hexadecimal digits"},
+        {"SANDBOX_NETWORK_NAME=x", "SANDBOX_NETWORK_NAME needs"}, {"GATEWAY_NAME=", "GATEWAY_NAME"},
+        {"MATCH_CONTAINER_NAME=", "MATCH_CONTAINER_NAME"}, {"MATCH_CONTAINER_NAME=openclaw-sbx-a-*", ""},
         {"MATCH_CONTAINER_NAME=*", "MATCH_CONTAINER_NAME matches \"a\""},
         {"MATCH_CONTAINER_NAME=regex:openclaw-sbx-a-[0-9]+", ""},
         {"MATCH_CONTAINER_NAME=regex:openclaw-(", "MATCH_CONTAINER_NAME: regular expression"},
@@ -138,7 +141,7 @@ ParameterizedTestParameters(settings, switches)
     static struct toggle rows[] = {{"ALLOW_START=1", 0}, {"ALLOW_STOP=1", 1}, {"ALLOW_RESTARTS=1", 2},
         {"ALLOW_EXEC=1", 3}, {"ALLOW_ARCHIVE_PUT=1", 4}, {"ALLOW_EXPORT=1", 5}, {"ALLOW_UPDATE=1", 6},
         {"ALLOW_RENAME=1", 7}, {"ALLOW_IMAGE_PULL=1", 8}, {"ALLOW_GATEWAY_EXEC=1", 9},
-        {"ALLOW_ROOT_GID=1", 10}};
+        {"ALLOW_ROOT_GID=1", 10}, {"ALLOW_NETWORK_READ=1", 11}};
     return cr_make_param_array(struct toggle, rows, ARRAY_SIZE(rows));
 }
 
