@@ -66,6 +66,7 @@ struct component {
     const struct config_gateway *container; /* what the configuration says of the container; NULL: a proxy */
     char container_name[256];               /* how it is found; "" for an embedded proxy */
     const char *match_label;                /* "key=value" instead of the name; borrowed; NULL */
+    char others[160];     /* more containers with that label, which are not supervised; "": none */
     char found_name[256]; /* by label: the name without a redeploy's suffix; "" until it was seen */
     struct docker_facts facts;
     bool facts_known;

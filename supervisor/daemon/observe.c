@@ -208,10 +208,38 @@ static bool is_temporary(const json_t *row)
     return n > 5 && (strcmp(s + n - 4, ".old") == 0 || strcmp(s + n - 4, ".new") == 0);
 }
 
+static const char *row_text(const json_t *row, const char *key)
+{
+    const char *s = json_string_value(json_object_get(row, key));
+
+    return s ? s : "";
+}
+
+/* Which of two containers with the same label is meant: the one that is supervised already, one that runs
+ * before one that does not, the older one, and in the end the lower id. The same answer each time, whatever
+ * the order of the list. */
+static bool is_meant(const struct component *c, const json_t *a, const json_t *b)
+{
+    bool known_a = c->facts_known && strcmp(row_text(a, "Id"), c->facts.id) == 0;
+    bool known_b = c->facts_known && strcmp(row_text(b, "Id"), c->facts.id) == 0;
+    bool runs_a = strcmp(row_text(a, "State"), "running") == 0;
+    bool runs_b = strcmp(row_text(b, "State"), "running") == 0;
+    json_int_t at_a = json_integer_value(json_object_get(a, "Created"));
+    json_int_t at_b = json_integer_value(json_object_get(b, "Created"));
+
+    if (known_a != known_b)
+        return known_a;
+    if (runs_a != runs_b)
+        return runs_a;
+    if (at_a != at_b)
+        return at_a < at_b;
+    return strcmp(row_text(a, "Id"), row_text(b, "Id")) < 0;
+}
+
 /* A label is on the containers of a redeploy, too: the one without a temporary name is meant. */
 static const json_t *find_row(const struct component *c, const json_t *list)
 {
-    const json_t *temporary = NULL;
+    const json_t *temporary = NULL, *found = NULL;
     json_t *row;
     size_t i;
 
@@ -219,11 +247,49 @@ static const json_t *find_row(const struct component *c, const json_t *list)
     {
         if (!is_component(c, row))
             continue;
-        if (!c->match_label || !is_temporary(row))
+        if (!c->match_label)
             return row;
-        temporary = row;
+        if (is_temporary(row))
+            temporary = row;
+        else if (!found || is_meant(c, row, found))
+            found = row;
     }
-    return temporary;
+    return found ? found : temporary;
+}
+
+static const char *row_name(const json_t *row)
+{
+    const char *s = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
+
+    return s && s[0] == '/' ? s + 1 : "?";
+}
+
+/* Says which of several containers with the component's label is supervised, and which are not. */
+static void tell_others(struct component *c, const json_t *list, const json_t *meant)
+{
+    char text[sizeof(c->others)] = "";
+    size_t n = 0, i;
+    json_t *row;
+
+    json_array_foreach(list, i, row)
+    {
+        if (!c->match_label || row == meant || !is_component(c, row) || is_temporary(row))
+            continue;
+        if (n < sizeof(text))
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "", row_name(row));
+    }
+    if (strcmp(text, c->others) == 0 || c->tenant->op) /* an action of ours has two for a while */
+        return;
+    memcpy(c->others, text, sizeof(c->others));
+    if (n > 0)
+        manager_note(c->tenant, c, LOG_WARNING, NULL, "config",
+            "several containers have the label %s: %s is supervised, %s not; give each its own label, or "
+            "name one "
+            "in the configuration",
+            c->match_label, row_name(meant), text);
+    else
+        manager_note(
+            c->tenant, c, LOG_NOTICE, NULL, "config", "one container has the label %s again", c->match_label);
 }
 
 static void relist_component(struct component *c, const json_t *list)
@@ -232,6 +298,7 @@ static void relist_component(struct component *c, const json_t *list)
     const json_t *row = find_row(c, list);
     const char *id = json_string_value(json_object_get(row, "Id")), *state;
 
+    tell_others(c, list, row);
     if (!row || !id) {
         if (c->facts_known && c->facts.state != DOCKER_MISSING && !c->tenant->op)
             m->relist_divergence++;

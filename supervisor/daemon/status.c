@@ -104,6 +104,14 @@ static const char *next_action(const struct rec_component_view *v)
     }
 }
 
+static json_t *reason_json(const struct component *c, const struct rec_component_view *v)
+{
+    bool why = c->message[0] && v->state != REC_HEALTHY;
+
+    return json_sprintf("%s%s%s%s%s%s", v->reason, why ? " (" : "", why ? c->message : "", why ? ")" : "",
+        c->others[0] ? "; not supervised though they have its label: " : "", c->others);
+}
+
 /* The names of the components that it waits for. */
 static json_t *after_json(const struct component *c)
 {
@@ -137,9 +145,7 @@ static json_t *component_json(const struct component *c, uint64_t now, int64_t r
         return NULL;
     put(o, "since", mono_json(v.since_us, now, real));
     put(o, "after", after_json(c));
-    put(o, "reason",
-        json_sprintf("%s%s%s%s", v.reason, c->message[0] && v.state != REC_HEALTHY ? " (" : "",
-            v.state != REC_HEALTHY ? c->message : "", c->message[0] && v.state != REC_HEALTHY ? ")" : ""));
+    put(o, "reason", reason_json(c, &v));
     put(o, "held_by", text_json(v.held_by));
     put(o, "next",
         v.next_us == USEC_INFINITY

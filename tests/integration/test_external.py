@@ -157,6 +157,32 @@ def test_a_gateway_by_label_is_redeployed_as_it_was(daemon, compose):
     d.healthy("a", seconds=60)
 
 
+def test_two_with_one_label(daemon, compose):
+    """One is supervised, the same one each time, and everybody is told of the other."""
+    d = daemon
+    compose.up("a")
+    external_tenant(d, "a", 'match_label = "com.docker.compose.service=gateway";')
+    twin = d.engine.docker("run", "-d", "--name", "acme-gateway-2", "--label", "com.docker.compose.project=acme", "--label",
+                           "com.docker.compose.service=gateway", "--network", "none", IMAGE, "sleep", "600")
+    d.start().healthy("a", seconds=60)
+    wait_for(lambda: "acme-gateway-2" in d.component("a", "gateway")["reason"], 30, d.component("a", "gateway"))
+    for _ in range(2):
+        c = d.component("a", "gateway")
+        assert c["container"]["name"] == compose.name, c
+        assert "several containers have the label com.docker.compose.service=gateway: %s is supervised, acme-gateway-2 not" % \
+            compose.name in d.log()
+        d.stop(signal.SIGKILL)
+        d.start().healthy("a", seconds=60)
+        wait_for(lambda: "acme-gateway-2" in d.component("a", "gateway")["reason"], 30, d.component("a", "gateway"))
+    started = d.inspect(twin)["State"]["StartedAt"]
+    d.engine.docker("kill", compose.name)
+    wait_for(lambda: d.starts("a") == 2, 60, d.log()[-3000:])
+    d.healthy("a", seconds=60)
+    assert d.inspect(twin)["State"]["StartedAt"] == started
+    d.engine.docker("rm", "-f", twin)
+    wait_for(lambda: "acme-gateway-2" not in d.component("a", "gateway")["reason"], 60)
+
+
 def test_one_that_is_not_there(daemon, compose):
     d = daemon
     external_tenant(d, "a", 'name = "%s";' % compose.name)
