@@ -261,11 +261,32 @@ install: all
 		$(INSTALL) -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash) || exit 1; done
 	@for f in $(shell cd contrib/config 2>/dev/null && find . -type f); do \
 		$(INSTALL) -D -m 644 contrib/config/$$f $(DESTDIR)$(PREFIX)/share/doc/clawsup/examples/$$f || exit 1; done
+	$(call install_files,$(addprefix contrib/docs/,tutorial.md operations.md security.md filter.md recovery.md CHANGELOG.md),$(PREFIX)/share/doc/clawsup)
 	$(call install_files,contrib/prometheus/clawsup.rules.yml,$(PREFIX)/share/doc/clawsup/prometheus)
 	$(call install_files,contrib/grafana/*.json,$(PREFIX)/share/doc/clawsup/grafana)
 	$(call install_files,contrib/docs/status-schema.json contrib/docs/cli-schema.json contrib/docs/control-protocol.md,$(PREFIX)/share/doc/clawsup)
 	@test -e $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf || test ! -e contrib/config/clawsup.conf || \
 		$(INSTALL) -m 640 contrib/config/clawsup.conf $(DESTDIR)$(SYSCONFDIR)/clawsup/clawsup.conf
+
+# ---------------------------------------------------------------- release archives: two builds, one hash
+# The sources of the commit, with its date; and from them Debian's package. Both end up in build/dist.
+EPOCH = $(shell git log -1 --format=%ct)
+DIST = build/dist/clawsup-$(VERSION)
+dist:
+	@mkdir -p build/dist
+	git archive --format=tar --prefix=clawsup-$(VERSION)/ HEAD | gzip -n -9 > $(DIST).tar.gz
+	@echo $(DIST).tar.gz
+
+deb: dist
+	@rm -rf build/deb && mkdir -p build/deb
+	tar -xzf $(DIST).tar.gz -C build/deb
+	mv build/deb/clawsup-$(VERSION) build/deb/src
+	cp -r build/deb/src/contrib/debian build/deb/src/debian
+	printf 'clawsup (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- clawsup maintainers <packages@clawsup.invalid>  %s\n' \
+		'$(VERSION)' "$$(date -uRd @$(EPOCH))" > build/deb/src/debian/changelog
+	cd build/deb/src && SOURCE_DATE_EPOCH=$(EPOCH) dpkg-buildpackage -b -us -uc > ../log 2>&1 || { tail -n 30 ../log >&2; exit 1; }
+	mv build/deb/*.deb build/dist/
+	@ls build/dist/*.deb
 
 clean:
 	rm -rf build
@@ -273,11 +294,11 @@ clean:
 help:
 	@echo 'all (programs in build/), check (unit and property tests), asan, asan-check, valgrind, coverage, fuzz,'
 	@echo 'fuzz-replay, bench, analyze, clang-warnings, tidy, cppcheck, format, check-format, check-layers, check-units, install,'
-	@echo 'clean.'
+	@echo 'dist, deb, clean.'
 	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, FLAVOUR=release|asan|coverage|analyze|fuzz.'
 
 FORCE:
 .PHONY: all unit-tests prop-tests support sim check bench asan asan-check valgrind coverage fuzz-targets fuzz-replay fuzz objects \
-	analyze clang-warnings tidy cppcheck format check-format check-layers check-units install clean help FORCE
+	analyze clang-warnings tidy cppcheck format check-format check-layers check-units install dist deb clean help FORCE
 
 -include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')

@@ -218,7 +218,7 @@ static int validate_after(const struct config_entry *e, struct config_findings *
 static int validate_order(const struct config_entry *e, struct config_findings *f)
 {
     const struct config_tenant *t = e->tenant;
-    unsigned order[CONFIG_PARTS_MAX], way[CONFIG_PARTS_MAX + 1], part = 0;
+    unsigned order[CONFIG_PARTS_MAX], way[CONFIG_PARTS_MAX + 1] = {}, part = 0;
     size_t n = config_start_order(t, order), k = 0, first = 0;
     _cleanup_buf_ struct buf text = {};
     uint32_t can = 0, seen = 0;
@@ -236,7 +236,7 @@ static int validate_order(const struct config_entry *e, struct config_findings *
         seen |= UINT32_C(1) << part;
         way[k++] = part;
     }
-    while (way[first] != part)
+    while (first < k && way[first] != part)
         first++;
     for (size_t i = first; i < k && r >= 0; i++)
         r = buf_addf(&text, "%s -> ", part_name(t, way[i]));

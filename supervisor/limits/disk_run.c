@@ -64,7 +64,7 @@ static void drain(int fd, const char *program, char *text, size_t n)
 {
     _cleanup_free_ char *buf = calloc(1, OUTPUT_MAX + 1);
     size_t used = 0;
-    char rest[512];
+    char rest[512] = "";
     ssize_t r;
 
     for (;;) {

@@ -23,6 +23,8 @@ def test_each_alert_has_a_test_that_raises_it():
     with open(RULES.replace(".yml", ".test.yml"), encoding="utf-8") as f:
         tested = re.findall(r'expr: ALERTS\{alertname="(\w+)"', f.read())
     assert len(alerts) > 20 and sorted(alerts) == sorted(tested)
+    with open(os.path.join(REPO, "contrib/docs/operations.md"), encoding="utf-8") as f:
+        assert re.findall(r"^### (\w+)$", f.read(), re.M) == alerts
     p = subprocess.run(["promtool", "test", "rules", os.path.basename(RULES).replace(".yml", ".test.yml")],
                        cwd=os.path.dirname(RULES), capture_output=True, text=True, check=False)
     assert p.returncode == 0, p.stdout + p.stderr
