@@ -257,7 +257,7 @@ def test_a_port_of_somebody_else(daemon):
         s.bind(("127.0.0.1", d.ports["a"]))
         s.listen(1)
         d.start()
-        c = wait_reason(d, "a", "address already in use")
+        c = wait_reason(d, "a", "is taken by a process")
         assert str(d.ports["a"]) in c["reason"]
         time.sleep(2)
         assert d.tenant_status("a")["state"] != "quarantined"
