@@ -84,6 +84,7 @@ struct config_gateway {
     bool internal;        /* the tenant's bridge has no way out */
     bool docker_host_tcp; /* DOCKER_HOST=tcp://BRIDGE:2375 instead of the unix socket */
     uint64_t stop_timeout_us;
+    struct recovery_params recovery; /* the tenant's where nothing else is written */
     struct config_strv after; /* other components that must be healthy first; the gateway: also its proxy */
     struct config_health health;
 };
@@ -105,6 +106,7 @@ struct config_proxy {
     size_t n_listen;             /* default: unix:RUNTIME_DIR/SLUG/docker.sock */
     uid_t socket_uid;            /* owner of the unix socket: the gateway's uid; default 0 */
     struct config_health health; /* of /_ping: the timings; external: where to ask, too */
+    struct recovery_params recovery;
 };
 
 struct config_limits {
@@ -132,7 +134,7 @@ struct config_tenant {
     size_t n_components;
     bool sandbox_network; /* sandboxes may ask for the tenant's network; else "none" is the only one */
     struct config_limits limits;
-    struct recovery_params recovery; /* per component defaults after merge */
+    struct recovery_params recovery; /* of components that have none of their own */
 };
 
 struct config {

@@ -91,7 +91,8 @@ int config_components_finish(struct config_tenant *t)
     for (size_t i = 0; i < t->n_components; i++) {
         struct config_component *c = &t->components[i];
 
-        config_default_check(&c->container.health, &t->recovery);
+        config_inherit_recovery(&c->container.recovery, &t->recovery);
+        config_default_check(&c->container.health, &c->container.recovery);
         /* A dot is in no slug: no other tenant's container can have this name. */
         if (c->name && c->container.mode == CONFIG_MANAGED && !c->container.name &&
             asprintf(&c->container.name, "clawsup-%s.%s", t->slug, c->name) < 0) {

@@ -32,6 +32,8 @@ int config_components_finish(struct config_tenant *t);
 int config_validate_components(
     const struct config_entry *e, const struct config *c, struct config_findings *f);
 void config_default_check(struct config_health *h, const struct recovery_params *p);
+/* What a component did not write is the tenant's. */
+void config_inherit_recovery(struct recovery_params *own, const struct recovery_params *tenants);
 /* config_validate.c: what holds for the gateway and for each component; `prefix` is "gateway" or
  * "components[0]". */
 int config_validate_container(const struct config_entry *e, const struct config *c, struct config_findings *f,

@@ -51,6 +51,96 @@ static const char *const names_modes[] = {
 static const char *const filter_modes[] = {
     [POLICY_FILTER_ENFORCE] = "enforce", [POLICY_FILTER_REPORT] = "report", [_POLICY_FILTER_MAX] = NULL};
 
+/* ---------------------------------------------------------------- recovery of a tenant */
+
+#define RUNG_KEYS                                                                                            \
+    {"attempts", U32(0, RECOVERY_L1_MAX), AT(recovery_rung, attempts), .form = "3",                          \
+        .def_help = "see recovery", .help = "Attempts before the next level; 0 skips the level."},           \
+        {"delays", CUSTOM(config_read_delays), .max = RECOVERY_L1_MAX, .equal = config_equal_delays,         \
+            .form = "[ \"0s\", \"5s\", \"20s\" ]", .def_help = "see recovery",                               \
+            .help = "Delay before each attempt, not decreasing; the last one repeats."},                     \
+    {                                                                                                        \
+        "stable", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_rung, stable_us),                             \
+            .form = "\"60s\"", .def_help = "see recovery",                                                   \
+            .help = "How long it must stay good for an attempt to count as a "                               \
+                    "success."                                                                               \
+    }
+static const struct config_key rung_keys[] = {RUNG_KEYS};
+static const struct config_schema rung_schema =
+    SCHEMA(rung_keys, "recovery.l1, recovery.l2", "One level of the ladder.");
+static const struct config_key l3_keys[] = {
+    RUNG_KEYS,
+    {"min_gap", DURATION(0, USEC_PER_DAY),
+        .offset = offsetof(struct recovery_params, l3_min_gap_us) - offsetof(struct recovery_params, l3),
+        .def = "15m", .help = "Least time between two redeploys."},
+};
+static const struct config_schema l3_schema =
+    SCHEMA(l3_keys, "recovery.l3", "The last level before quarantine: redeploy of the gateway.");
+
+static const struct config_key backoff_keys[] = {
+    {"base", DURATION(SEC(1) / 10, USEC_PER_HOUR), AT(recovery_params, backoff_base_us), .def = "5s",
+        .help = "First delay; it doubles with each attempt."},
+    {"cap", DURATION(SEC(1) / 10, USEC_PER_DAY), AT(recovery_params, backoff_cap_us), .def = "5m",
+        .help = "Longest delay."},
+};
+static const struct config_schema backoff_schema = SCHEMA(
+    backoff_keys, "recovery.backoff", "Delays of what has no level, such as a bring-up that is refused.");
+
+static const struct config_key recovery_keys[] = {
+    {"fall", U32(1, 100), AT(recovery_params, fall), .def = "3",
+        .help = "So many failed probes in a row make a component unhealthy."},
+    {"rise", U32(1, 100), AT(recovery_params, rise), .def = "2",
+        .help = "So many good probes in a row make it healthy."},
+    {"fast_probe", DURATION(SEC(1) / 100, SEC(60)), AT(recovery_params, fast_probe_us), .def = "250ms",
+        .help = "Next probe after a first failure."},
+    {"patience", DURATION(0, USEC_PER_HOUR), AT(recovery_params, patience_us), .def = "10s",
+        .help = "A gateway that runs and fails its probes is left alone for so long, but for no more than "
+                "five probe "
+                "intervals."},
+    {"patience_max", DURATION(0, USEC_PER_HOUR), AT(recovery_params, patience_max_us), .def = "30s",
+        .help =
+            "The same for one that was seen to stall for longer and to come back, up to fifteen intervals."},
+    {"l1", GROUP(rung_schema), AT(recovery_params, l1), .def_help = "3 attempts; 0s, 5s, 20s; stable 60s",
+        .help = "Restart of the component."},
+    {"l2", GROUP(rung_schema), AT(recovery_params, l2), .def_help = "2 attempts; 30s, 60s; stable 90s",
+        .help = "Restart of all components of the tenant, in order, unless the others are well."},
+    {"l3", GROUP(l3_schema), AT(recovery_params, l3), .def_help = "1 attempt; 60s, 15m; stable 180s",
+        .help = "Redeploy of the gateway from its spec."},
+    {"backoff", GROUP(backoff_schema), .help = "Delays of what has no level."},
+    {"restarts_per_hour", U32(1, 64), AT(recovery_params, restarts_per_hour), .def = "6",
+        .help = "Budget of a component in any hour."},
+    {"restarts_per_day", U32(1, 64), AT(recovery_params, restarts_per_day), .def = "20",
+        .help = "Budget of a component in any day."},
+    {"redeploys_per_day", U32(0, 16), AT(recovery_params, redeploys_per_day), .def = "3",
+        .help = "Budget of the tenant in any day."},
+    {"relaunches_per_minute", U32(0, 64), AT(recovery_params, relaunches_per_minute), .def = "3",
+        .help = "An embedded proxy that has ended is launched again at once, so often in any minute. After "
+                "that it waits as backoff says, and after as many waits as l1 and l2 have attempts it is "
+                "quarantined, with a trial every quarantine_probe."},
+    {"relaunches_per_hour", U32(0, 64), AT(recovery_params, relaunches_per_hour), .def = "12",
+        .help = "The same in any hour. Not below relaunches_per_minute."},
+    {"quarantine_probe", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_params, quarantine_probe_us),
+        .def = "1m", .help = "Probe interval in quarantine."},
+    {"half_open", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, half_open_us), .def = "6h",
+        .help = "Time in quarantine before one more redeploy is tried."},
+    {"start_again", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, start_again_us), .def = "3m",
+        .help = "Time in quarantine before a gateway that is down is started; each time it fails, twice as "
+                "long, up to "
+                "half_open."},
+    {"deescalate", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, deescalate_us), .def = "10m",
+        .help = "Healthy time that takes the tenant down one level."},
+    {"reset", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, reset_us), .def = "30m",
+        .help = "Healthy time that takes it back to the start of the ladder."},
+    {"flap_changes", U32(2, 16), AT(recovery_params, flap_changes), .def = "5",
+        .help = "So many changes between good and bad within flap_window are flapping."},
+    {"flap_window", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, flap_window_us), .def = "10m",
+        .help = "See flap_changes."},
+    {"hold", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, hold_us), .def = "5m",
+        .help = "After a stop that clawsup did not ask for, hands off for this long."},
+};
+static const struct config_schema recovery_schema =
+    SCHEMA(recovery_keys, "recovery", "The recovery ladder of the tenant and its budgets.");
+
 /* ---------------------------------------------------------------- proxy */
 
 static const struct config_key allow_keys[] = {
@@ -115,6 +205,9 @@ static const struct config_key proxy_keys[] = {
     {"socket_uid", U32(0, UINT32_MAX - 1), AT(config_proxy, socket_uid), .def = "0",
         .change = CONFIG_CHANGE_LISTEN,
         .help = "Owner of the unix sockets: the uid that the gateway runs as, as the host sees it."},
+    {"recovery", GROUP(recovery_schema), AT(config_proxy, recovery), .flags = CONFIG_KEY_INHERIT,
+        .change = CONFIG_CHANGE_RECOVERY, .def_help = "the tenant's",
+        .help = "The keys of the tenant's recovery, for this component alone."},
     {"health", GROUP(proxy_health_schema), AT(config_proxy, health), .change = CONFIG_CHANGE_HEALTH,
         .help = "Probing of the proxy."},
     {"allow", GROUP(allow_schema), .base = CONFIG_BASE_POLICY, .help = "What the tenant may do."},
@@ -251,6 +344,9 @@ static const struct config_key gateway_keys[] = {
     {"stop_timeout", DURATION(SEC(1), SEC(600)), AT(config_gateway, stop_timeout_us), .def = "10s",
         .help = "Time between SIGTERM and SIGKILL when it is stopped."},
     AFTER_KEY(config_gateway, after),
+    {"recovery", GROUP(recovery_schema), AT(config_gateway, recovery), .flags = CONFIG_KEY_INHERIT,
+        .change = CONFIG_CHANGE_RECOVERY, .def_help = "the tenant's",
+        .help = "The keys of the tenant's recovery, for this component alone."},
     {"health", GROUP(gateway_health_schema), AT(config_gateway, health), .change = CONFIG_CHANGE_HEALTH,
         .help = "Probing of the gateway."},
 };
@@ -301,6 +397,9 @@ static const struct config_key component_keys[] = {
         .help = "Published ports, on loopback only: ADDRESS:HOSTPORT:CONTAINERPORT."},
     {"stop_timeout", DURATION(SEC(1), SEC(600)), CONTAINER(stop_timeout_us), .def = "10s",
         .help = "Time between SIGTERM and SIGKILL when it is stopped."},
+    {"recovery", GROUP(recovery_schema), CONTAINER(recovery), .flags = CONFIG_KEY_INHERIT,
+        .change = CONFIG_CHANGE_RECOVERY, .def_help = "the tenant's",
+        .help = "The keys of the tenant's recovery, for this component alone."},
     {"health", GROUP(component_health_schema), CONTAINER(health), .change = CONFIG_CHANGE_HEALTH,
         .help = "Probing of the component."},
 };
@@ -370,96 +469,6 @@ static const struct config_key limits_keys[] = {
 };
 static const struct config_schema limits_schema =
     SCHEMA(limits_keys, "limits", "Limits of the tenant: its gateway and all its sandboxes together.");
-
-/* ---------------------------------------------------------------- recovery of a tenant */
-
-#define RUNG_KEYS                                                                                            \
-    {"attempts", U32(0, RECOVERY_L1_MAX), AT(recovery_rung, attempts), .form = "3",                          \
-        .def_help = "see recovery", .help = "Attempts before the next level; 0 skips the level."},           \
-        {"delays", CUSTOM(config_read_delays), .max = RECOVERY_L1_MAX, .equal = config_equal_delays,         \
-            .form = "[ \"0s\", \"5s\", \"20s\" ]", .def_help = "see recovery",                               \
-            .help = "Delay before each attempt, not decreasing; the last one repeats."},                     \
-    {                                                                                                        \
-        "stable", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_rung, stable_us),                             \
-            .form = "\"60s\"", .def_help = "see recovery",                                                   \
-            .help = "How long it must stay good for an attempt to count as a "                               \
-                    "success."                                                                               \
-    }
-static const struct config_key rung_keys[] = {RUNG_KEYS};
-static const struct config_schema rung_schema =
-    SCHEMA(rung_keys, "recovery.l1, recovery.l2", "One level of the ladder.");
-static const struct config_key l3_keys[] = {
-    RUNG_KEYS,
-    {"min_gap", DURATION(0, USEC_PER_DAY),
-        .offset = offsetof(struct recovery_params, l3_min_gap_us) - offsetof(struct recovery_params, l3),
-        .def = "15m", .help = "Least time between two redeploys."},
-};
-static const struct config_schema l3_schema =
-    SCHEMA(l3_keys, "recovery.l3", "The last level before quarantine: redeploy of the gateway.");
-
-static const struct config_key backoff_keys[] = {
-    {"base", DURATION(SEC(1) / 10, USEC_PER_HOUR), AT(recovery_params, backoff_base_us), .def = "5s",
-        .help = "First delay; it doubles with each attempt."},
-    {"cap", DURATION(SEC(1) / 10, USEC_PER_DAY), AT(recovery_params, backoff_cap_us), .def = "5m",
-        .help = "Longest delay."},
-};
-static const struct config_schema backoff_schema = SCHEMA(
-    backoff_keys, "recovery.backoff", "Delays of what has no level, such as a bring-up that is refused.");
-
-static const struct config_key recovery_keys[] = {
-    {"fall", U32(1, 100), AT(recovery_params, fall), .def = "3",
-        .help = "So many failed probes in a row make a component unhealthy."},
-    {"rise", U32(1, 100), AT(recovery_params, rise), .def = "2",
-        .help = "So many good probes in a row make it healthy."},
-    {"fast_probe", DURATION(SEC(1) / 100, SEC(60)), AT(recovery_params, fast_probe_us), .def = "250ms",
-        .help = "Next probe after a first failure."},
-    {"patience", DURATION(0, USEC_PER_HOUR), AT(recovery_params, patience_us), .def = "10s",
-        .help = "A gateway that runs and fails its probes is left alone for so long, but for no more than "
-                "five probe "
-                "intervals."},
-    {"patience_max", DURATION(0, USEC_PER_HOUR), AT(recovery_params, patience_max_us), .def = "30s",
-        .help =
-            "The same for one that was seen to stall for longer and to come back, up to fifteen intervals."},
-    {"l1", GROUP(rung_schema), AT(recovery_params, l1), .def_help = "3 attempts; 0s, 5s, 20s; stable 60s",
-        .help = "Restart of the component."},
-    {"l2", GROUP(rung_schema), AT(recovery_params, l2), .def_help = "2 attempts; 30s, 60s; stable 90s",
-        .help = "Restart of all components of the tenant, in order, unless the others are well."},
-    {"l3", GROUP(l3_schema), AT(recovery_params, l3), .def_help = "1 attempt; 60s, 15m; stable 180s",
-        .help = "Redeploy of the gateway from its spec."},
-    {"backoff", GROUP(backoff_schema), .help = "Delays of what has no level."},
-    {"restarts_per_hour", U32(1, 64), AT(recovery_params, restarts_per_hour), .def = "6",
-        .help = "Budget of a component in any hour."},
-    {"restarts_per_day", U32(1, 64), AT(recovery_params, restarts_per_day), .def = "20",
-        .help = "Budget of a component in any day."},
-    {"redeploys_per_day", U32(0, 16), AT(recovery_params, redeploys_per_day), .def = "3",
-        .help = "Budget of the tenant in any day."},
-    {"relaunches_per_minute", U32(0, 64), AT(recovery_params, relaunches_per_minute), .def = "3",
-        .help = "An embedded proxy that has ended is launched again at once, so often in any minute. After "
-                "that it waits as backoff says, and after as many waits as l1 and l2 have attempts it is "
-                "quarantined, with a trial every quarantine_probe."},
-    {"relaunches_per_hour", U32(0, 64), AT(recovery_params, relaunches_per_hour), .def = "12",
-        .help = "The same in any hour. Not below relaunches_per_minute."},
-    {"quarantine_probe", DURATION(SEC(1), USEC_PER_HOUR), AT(recovery_params, quarantine_probe_us),
-        .def = "1m", .help = "Probe interval in quarantine."},
-    {"half_open", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, half_open_us), .def = "6h",
-        .help = "Time in quarantine before one more redeploy is tried."},
-    {"start_again", DURATION(SEC(1), 7 * USEC_PER_DAY), AT(recovery_params, start_again_us), .def = "3m",
-        .help = "Time in quarantine before a gateway that is down is started; each time it fails, twice as "
-                "long, up to "
-                "half_open."},
-    {"deescalate", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, deescalate_us), .def = "10m",
-        .help = "Healthy time that takes the tenant down one level."},
-    {"reset", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, reset_us), .def = "30m",
-        .help = "Healthy time that takes it back to the start of the ladder."},
-    {"flap_changes", U32(2, 16), AT(recovery_params, flap_changes), .def = "5",
-        .help = "So many changes between good and bad within flap_window are flapping."},
-    {"flap_window", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, flap_window_us), .def = "10m",
-        .help = "See flap_changes."},
-    {"hold", DURATION(SEC(1), USEC_PER_DAY), AT(recovery_params, hold_us), .def = "5m",
-        .help = "After a stop that clawsup did not ask for, hands off for this long."},
-};
-static const struct config_schema recovery_schema =
-    SCHEMA(recovery_keys, "recovery", "The recovery ladder of the tenant and its budgets.");
 
 /* ---------------------------------------------------------------- tenant */
 

@@ -33,6 +33,7 @@ enum config_key_flag {
     CONFIG_KEY_UNLIMITED = 1 << 0,  /* "unlimited" is allowed and gives 0 */
     CONFIG_KEY_PER_TENANT = 1 << 1, /* has no meaning in `defaults` */
     CONFIG_KEY_RESTART = 1 << 2,    /* host-wide: a change needs a restart of clawsupd */
+    CONFIG_KEY_INHERIT = 1 << 3,    /* the tenant's recovery again: what is not written is the tenant's */
 };
 
 /* Returns NULL for a valid text, else what would be valid (static text). */

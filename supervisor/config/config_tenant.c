@@ -49,6 +49,8 @@ struct config_tenant *config_tenant_free(struct config_tenant *t)
     return NULL;
 }
 
+#define UNSET 0xff /* every byte of a number that is not written: no key allows it */
+
 int config_schema_defaults(const struct config_schema *s, void *base, struct config_tenant *tenant)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -58,6 +60,10 @@ int config_schema_defaults(const struct config_schema *s, void *base, struct con
 
         if (k->base != CONFIG_BASE_GROUP)
             from = k->base == CONFIG_BASE_POLICY ? (char *)tenant->policy : (char *)tenant;
+        if (k->flags & CONFIG_KEY_INHERIT) {
+            memset(from + k->offset, UNSET, sizeof(struct recovery_params));
+            continue;
+        }
         if (k->type == CONFIG_KEY_GROUP)
             r = config_schema_defaults(k->group, from + k->offset, tenant);
         else
@@ -143,6 +149,39 @@ static int default_proxy_health(struct config_tenant *t)
     return 0;
 }
 
+/* What is not written in a component's recovery is the tenant's. */
+static void inherit(const struct config_schema *s, char *own, const char *from)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct config_key *k = &s->keys[i];
+        char *at = own + k->offset;
+        const char *theirs = from + k->offset;
+        struct recovery_rung *rung = (void *)at;
+        const struct recovery_rung *its = (const void *)theirs;
+
+        if (k->type == CONFIG_KEY_GROUP) {
+            inherit(k->group, at, theirs);
+        } else if (k->type == CONFIG_KEY_CUSTOM) { /* delays */
+            if (rung->n_delays != UINT32_MAX)
+                continue;
+            rung->n_delays = its->n_delays;
+            memcpy(rung->delay_us, its->delay_us, sizeof(rung->delay_us));
+        } else if (k->type == CONFIG_KEY_U32) {
+            if (*(uint32_t *)(void *)at == UINT32_MAX)
+                memcpy(at, theirs, sizeof(uint32_t));
+        } else if (*(uint64_t *)(void *)at == UINT64_MAX) {
+            memcpy(at, theirs, sizeof(uint64_t));
+        }
+    }
+}
+
+void config_inherit_recovery(struct recovery_params *own, const struct recovery_params *tenants)
+{
+    for (size_t i = 0; i < config_schema_tenant.n; i++)
+        if (str_eq(config_schema_tenant.keys[i].name, "recovery"))
+            inherit(config_schema_tenant.keys[i].group, (char *)own, (const char *)tenants);
+}
+
 void config_default_check(struct config_health *h, const struct recovery_params *p)
 {
     if (h->type == _CONFIG_CHECK_TYPE_MAX)
@@ -155,8 +194,10 @@ int config_tenant_finish(struct config_tenant *t, const struct config *c)
 {
     int r;
 
-    config_default_check(&t->gateway.health, &t->recovery);
-    config_default_check(&t->proxy.health, &t->recovery);
+    config_inherit_recovery(&t->gateway.recovery, &t->recovery);
+    config_inherit_recovery(&t->proxy.recovery, &t->recovery);
+    config_default_check(&t->gateway.health, &t->gateway.recovery);
+    config_default_check(&t->proxy.health, &t->proxy.recovery);
     r = default_listen(t, c);
     if (r >= 0)
         r = config_components_finish(t);

@@ -324,6 +324,32 @@ static int lower(const struct config_entry *e, struct config_findings *f, const 
     return config_findings_add(f, e->tenant->file, e->tenant->line, "%s", text);
 }
 
+/* A component's own numbers may be impossible only together with the tenant's. */
+static int validate_recovery(const struct config_entry *e, struct config_findings *f)
+{
+    const struct config_tenant *t = e->tenant;
+    char text[sizeof(((struct err *)0)->msg) + 64];
+    struct err err = {};
+    int r = 0;
+
+    if (recovery_params_validate(&t->recovery, &err) < 0)
+        return lower(e, f, err.msg);
+    for (unsigned part = 0; part < 2 + t->n_components && r >= 0; part++) {
+        const struct recovery_params *p = part == 0   ? &t->proxy.recovery
+                                          : part == 1 ? &t->gateway.recovery
+                                                      : &t->components[part - 2].container.recovery;
+
+        if (recovery_params_validate(p, &err) >= 0)
+            continue;
+        if (part < 2)
+            (void)snprintf(text, sizeof(text), "%s.%s", part == 0 ? "proxy" : "gateway", err.msg);
+        else
+            (void)snprintf(text, sizeof(text), "components[%u].%s", part - 2, err.msg);
+        r = lower(e, f, text);
+    }
+    return r;
+}
+
 int config_validate_tenant(const struct config_entry *e, const struct config *c, struct config_findings *f)
 {
     struct policy policy = *e->tenant->policy; /* borrows everything */
@@ -342,8 +368,8 @@ int config_validate_tenant(const struct config_entry *e, const struct config *c,
         r = at(e, f, "proxy.health.start_deadline", "is shorter than timeout; make it longer");
     if (r >= 0)
         r = validate_limits(e, f);
-    if (r >= 0 && recovery_params_validate(&e->tenant->recovery, &err) < 0)
-        r = lower(e, f, err.msg);
+    if (r >= 0)
+        r = validate_recovery(e, f);
     policy.network_name = NULL; /* goes with an id that only the running daemon knows */
     /* The policy's own check repeats ours in other words: it speaks only when nothing else did. */
     if (r >= 0 && f->n == before && policy_validate(&policy, &err) < 0)

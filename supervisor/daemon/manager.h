@@ -58,8 +58,9 @@ struct component {
     uint32_t index; /* in the recovery core */
     enum rec_kind kind;
     enum config_mode mode;
-    const struct config_health *health; /* borrowed from the tenant's configuration */
-    unsigned part;                      /* enum config_part; also its index in the core and in the metrics */
+    const struct config_health *health;     /* borrowed from the tenant's configuration */
+    const struct recovery_params *recovery; /* the same */
+    unsigned part; /* enum config_part; also its index in the core and in the metrics */
 
     /* containers only */
     const struct config_component *extra;   /* neither proxy nor gateway: its configuration; borrowed */

@@ -127,7 +127,7 @@ static json_t *after_json(const struct component *c)
 static json_t *component_json(const struct component *c, uint64_t now, int64_t real)
 {
     const struct tenant *t = c->tenant;
-    const struct recovery_params *p = &t->config->recovery;
+    const struct recovery_params *p = c->recovery;
     struct rec_component_view v;
     uint32_t hour, day;
     pid_t pid = t->child && c == &t->proxy ? proxy_child_pid(t->child) : 0;

@@ -68,12 +68,13 @@ uint64_t component_stop_timeout(const struct component *c)
 /* ---------------------------------------------------------------- components */
 
 static void component_setup(struct component *c, struct tenant *t, const char *name, enum config_mode mode,
-    const struct config_health *health)
+    const struct config_health *health, const struct recovery_params *recovery)
 {
     c->tenant = t;
     (void)snprintf(c->name, sizeof(c->name), "%s", name);
     c->mode = mode;
     c->health = health;
+    c->recovery = recovery;
     c->kind = REC_KIND_CONTAINER;
     if (!c->state_since_us)
         c->state_since_us = realtime_now();
@@ -94,7 +95,8 @@ static struct rec_component_params params_of(const struct component *c)
         .interval_us = c->health->interval_us,
         .start_deadline_us = c->health->start_deadline_us,
         .after = config_part_after(c->tenant->config, c->part),
-        .redeploy = component_can_redeploy(c)};
+        .redeploy = component_can_redeploy(c),
+        .recovery = c->recovery};
 }
 
 static void bind_container(struct component *c, const struct config_gateway *g)
@@ -116,15 +118,16 @@ static void bind_config(struct tenant *t, const struct config_tenant *c)
     unsigned order[CONFIG_PARTS_MAX];
 
     t->config = c;
-    component_setup(&t->proxy, t, "proxy", c->proxy.mode, &c->proxy.health);
-    component_setup(&t->gateway, t, "gateway", c->gateway.mode, &c->gateway.health);
+    component_setup(&t->proxy, t, "proxy", c->proxy.mode, &c->proxy.health, &c->proxy.recovery);
+    component_setup(&t->gateway, t, "gateway", c->gateway.mode, &c->gateway.health, &c->gateway.recovery);
     t->proxy.kind = c->proxy.mode == CONFIG_EXTERNAL ? REC_KIND_CONTAINER : REC_KIND_PROXY;
     component_names(&t->proxy, c->proxy.name, c->proxy.match_label);
     bind_container(&t->gateway, &c->gateway);
     for (size_t i = 0; i < c->n_components; i++) {
         const struct config_component *x = &c->components[i];
 
-        component_setup(&t->extras[i], t, x->name, x->container.mode, &x->container.health);
+        component_setup(
+            &t->extras[i], t, x->name, x->container.mode, &x->container.health, &x->container.recovery);
         t->extras[i].extra = x;
         bind_container(&t->extras[i], &x->container);
     }

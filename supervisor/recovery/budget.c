@@ -46,7 +46,7 @@ bool history_newest(const struct history *h, int64_t *ret_at_us)
 
 bool budget_restart_ok(const struct component *c, uint64_t now_us)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
 
     return history_count(&c->restarts, USEC_PER_HOUR, now_us) < p->restarts_per_hour &&
            history_count(&c->restarts, USEC_PER_DAY, now_us) < p->restarts_per_day;
@@ -62,15 +62,15 @@ bool budget_restart_all_ok(const struct rec_tenant *t, uint64_t now_us)
     return true;
 }
 
-bool budget_redeploy_ok(const struct rec_tenant *t, uint64_t now_us)
+bool budget_redeploy_ok(const struct component *c, uint64_t now_us)
 {
-    return history_count(&t->redeploys, USEC_PER_DAY, now_us) < t->p.redeploys_per_day;
+    return history_count(&c->t->redeploys, USEC_PER_DAY, now_us) < c->rp.redeploys_per_day;
 }
 
 /* A relaunch takes milliseconds and no client sees it, so it has more room than a restart. */
 bool budget_relaunch_ok(const struct component *c, uint64_t now_us)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
 
     return history_count(&c->restarts, USEC_PER_MINUTE, now_us) < p->relaunches_per_minute &&
            history_count(&c->restarts, USEC_PER_HOUR, now_us) < p->relaunches_per_hour;
@@ -78,13 +78,13 @@ bool budget_relaunch_ok(const struct component *c, uint64_t now_us)
 
 uint64_t flap_until(const struct component *c, uint64_t now_us)
 {
-    uint32_t k = MIN(c->t->p.flap_changes, REC_CHANGES_MAX);
+    uint32_t k = MIN(c->rp.flap_changes, REC_CHANGES_MAX);
     int64_t until;
 
     if (k == 0 || c->n_changes < k)
         return 0;
     /* It flaps until the k-th newest change has left the window. */
-    until = c->changes[k - 1] + (int64_t)c->t->p.flap_window_us;
+    until = c->changes[k - 1] + (int64_t)c->rp.flap_window_us;
     return until > (int64_t)now_us ? (uint64_t)until : 0;
 }
 

@@ -103,7 +103,7 @@ void component_verifying(struct step *x, struct component *c, enum rec_level lev
 {
     component_void_probes(x, c);
     component_enter(x, c, REC_VERIFYING, reason);
-    c->stable_us = ladder_rung(&c->t->p, level)->stable_us;
+    c->stable_us = ladder_rung(&c->rp, level)->stable_us;
     c->deadline_us = time_add(x->now_us, c->p.start_deadline_us);
 }
 
@@ -147,7 +147,7 @@ static void enter_healthy(struct step *x, struct component *c, const char *reaso
     c->calm_us = USEC_INFINITY;
     if (c->level > REC_L0 || c->bring_ups > 0 || c->bring_up_failures > 0 || c->refusals > 0 ||
         c->interruptions > 0)
-        c->calm_us = time_add(x->now_us, c->t->p.deescalate_us);
+        c->calm_us = time_add(x->now_us, c->rp.deescalate_us);
     c->deadline_us = c->calm_us;
     host_canary(x, c, true);
 }
@@ -344,14 +344,14 @@ static void verify_timer(struct step *x, struct component *c)
 /* Ten healthy minutes take one level off, thirty take everything. */
 static void calm(struct step *x, struct component *c)
 {
-    if (x->now_us >= time_add(c->healthy_since_us, c->t->p.reset_us) || c->level <= REC_L1) {
+    if (x->now_us >= time_add(c->healthy_since_us, c->rp.reset_us) || c->level <= REC_L1) {
         ladder_reset(c);
         c->calm_us = USEC_INFINITY;
     } else {
         c->tries[c->level] = 0;
         c->level--;
         c->bring_ups = c->bring_up_failures = c->refusals = c->interruptions = 0;
-        c->calm_us = time_add(x->now_us, c->t->p.deescalate_us);
+        c->calm_us = time_add(x->now_us, c->rp.deescalate_us);
     }
     c->deadline_us = c->calm_us;
 }
@@ -363,7 +363,7 @@ static void trial(struct step *x, struct component *c)
     /* A redeploy that survived in the store, or an operator's, puts the trial off as well. */
     if (c->p.kind == REC_KIND_CONTAINER && c->half_open_us <= x->now_us &&
         history_newest(&c->t->redeploys, &newest))
-        c->half_open_us = (uint64_t)MAX((int64_t)c->half_open_us, newest + (int64_t)c->t->p.half_open_us);
+        c->half_open_us = (uint64_t)MAX((int64_t)c->half_open_us, newest + (int64_t)c->rp.half_open_us);
     c->deadline_us = ladder_next_trial(c); /* what was down may run by now */
     if (c->deadline_us <= x->now_us)
         ladder_trial(x, c);

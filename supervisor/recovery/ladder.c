@@ -47,7 +47,7 @@ bool ladder_in_budget(const struct step *x, const struct component *c, enum rec_
         return budget_restart_ok(c, x->now_us);
     if (level == REC_L2)
         return budget_restart_all_ok(c->t, x->now_us);
-    return budget_redeploy_ok(c->t, x->now_us);
+    return budget_redeploy_ok(c, x->now_us);
 }
 
 /* A restart of all is more than one of the component if something stands on it, or if another one is not
@@ -72,7 +72,7 @@ static bool whole_tenant_helps(const struct component *c)
  * down that the next rung may bring back. */
 static bool rung_open(struct step *x, struct component *c, enum rec_level level)
 {
-    if (c->tries[level] >= ladder_rung(&c->t->p, level)->attempts)
+    if (c->tries[level] >= ladder_rung(&c->rp, level)->attempts)
         return false;
     if (level == REC_L3 && !ladder_can_redeploy(c))
         return false; /* a redeploy makes one container anew; it cannot mend what that stands on */
@@ -104,7 +104,7 @@ static const char *rung_reason(const struct component *c, enum rec_level level, 
 
 static uint64_t rung_due(const struct step *x, struct component *c, enum rec_level level)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
     uint64_t delay = rung_delay(ladder_rung(p, level), c->tries[level]);
     uint64_t due = time_add(x->now_us, ladder_spread(x, delay));
     int64_t newest;
@@ -153,7 +153,7 @@ void ladder_plan(struct step *x, struct component *c, bool hard, const char *rea
 
 void ladder_bring_up(struct step *x, struct component *c, const char *reason)
 {
-    uint64_t delay = c->bring_ups == 0 ? 0 : ladder_backoff(&c->t->p, c->bring_ups - 1);
+    uint64_t delay = c->bring_ups == 0 ? 0 : ladder_backoff(&c->rp, c->bring_ups - 1);
 
     plan_set(x, c,
         &(struct plan){
@@ -170,7 +170,7 @@ void ladder_bring_up(struct step *x, struct component *c, const char *reason)
 
 void ladder_proxy(struct step *x, struct component *c, bool dead, const char *reason)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
     struct plan plan = {
         .hard = dead,
         .urgent = dead,
@@ -208,7 +208,7 @@ void ladder_proxy(struct step *x, struct component *c, bool dead, const char *re
  * passes by itself: it is tried more often than what runs and fails, and ever less often. */
 static void start_again_later(struct step *x, struct component *c)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
     uint64_t delay = p->start_again_us;
 
     for (uint32_t i = 0; i < c->starts_again && delay < p->half_open_us; i++)
@@ -227,7 +227,7 @@ uint64_t ladder_next_trial(const struct component *c)
 
 void ladder_quarantine(struct step *x, struct component *c, const char *reason)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
     bool first = !c->quarantined, trial_over = c->half_open_us <= x->now_us;
 
     component_enter(x, c, REC_QUARANTINED, reason);
@@ -280,7 +280,7 @@ void ladder_spend_rung(struct component *c)
 
     c->tried = REC_L0;
     if (l < REC_L3)
-        c->tries[l] = MAX(c->tries[l], ladder_rung(&c->t->p, l)->attempts);
+        c->tries[l] = MAX(c->tries[l], ladder_rung(&c->rp, l)->attempts);
 }
 
 void ladder_reset(struct component *c)
@@ -340,7 +340,7 @@ void ladder_refund(struct component *c, const struct plan *p)
 /* The engine restarted it: its work counts as ours, or a container that dies every 11 s lives for ever. */
 void ladder_charge_engine(struct step *x, struct component *c)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
 
     for (uint64_t i = 0; i < MIN(x->delta, REC_HISTORY_MAX); i++) {
         history_add(&c->restarts, (int64_t)x->now_us);

@@ -43,7 +43,7 @@ void done_ok(struct step *x, struct component *c)
 
 void done_failed(struct step *x, struct component *c)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
 
     if (was_taken_along(x, c, false))
         return;
@@ -81,7 +81,7 @@ void done_rolled_back(struct step *x, struct component *c)
 static void again(struct step *x, struct component *c, const char *reason)
 {
     uint32_t n = MAX(c->refusals, c->interruptions);
-    uint64_t delay = ladder_spread(x, ladder_backoff(&c->t->p, n > 0 ? n - 1 : 0));
+    uint64_t delay = ladder_spread(x, ladder_backoff(&c->rp, n > 0 ? n - 1 : 0));
 
     if (x->act.half_open && c->p.kind == REC_KIND_CONTAINER)
         ladder_trial(x, c);
@@ -106,7 +106,7 @@ static void op_not_done(struct step *x, struct component *c, const char *reason)
 
 void done_refused(struct step *x, struct component *c)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
 
     if (was_taken_along(x, c, false))
         return;

@@ -16,7 +16,7 @@ static uint64_t remembered(const struct component *c, uint64_t now_us)
 /* It came back by itself. */
 void patience_learn(struct component *c, uint64_t now_us)
 {
-    uint64_t stall = MIN(now_us - MIN(c->doubt_us, now_us), c->t->p.patience_max_us);
+    uint64_t stall = MIN(now_us - MIN(c->doubt_us, now_us), c->rp.patience_max_us);
 
     if (c->fails == 0 || stall < remembered(c, now_us))
         return;
@@ -27,7 +27,7 @@ void patience_learn(struct component *c, uint64_t now_us)
 /* Twice what it was seen to take: the next one may be longer. */
 uint64_t patience_until(const struct component *c, uint64_t now_us)
 {
-    const struct recovery_params *p = &c->t->p;
+    const struct recovery_params *p = &c->rp;
     uint64_t stall = remembered(c, now_us), interval = MIN(c->p.interval_us, USEC_PER_HOUR), least, most;
 
     if (c->p.kind == REC_KIND_PROXY)

@@ -118,6 +118,9 @@ static void copy_component_params(struct component *c, const struct rec_componen
     memmove(c->name, p->name, n);
     c->name[n] = '\0';
     c->p = *p;
+    c->own_rp = p->recovery != NULL;
+    c->rp = p->recovery ? *p->recovery : c->t->p;
+    c->p.recovery = NULL; /* was the caller's */
     c->p.name = c->name;
     c->p.fall = MAX(p->fall, 1);
     c->p.rise = MAX(p->rise, 1);
@@ -132,8 +135,9 @@ static void put_in_quarantine(struct step *x, struct component *c)
         return; /* a proxy is simply launched; if it keeps dying it will be back there soon */
     component_enter(x, c, REC_QUARANTINED, "quarantined before our start");
     c->quarantined = true;
-    c->half_open_us = c->deadline_us = c->t->restored_half_open_us;
-    c->start_again_us = time_add(x->now_us, c->t->p.start_again_us);
+    c->half_open_us = c->deadline_us =
+        time_add(c->t->restored_us, c->rp.half_open_us - MIN(c->t->restored_age_us, c->rp.half_open_us));
+    c->start_again_us = time_add(x->now_us, c->rp.start_again_us);
     c->starts_again = 1;
 }
 
@@ -181,6 +185,9 @@ int recovery_set_params(struct recovery *r, uint32_t tenant, const struct recove
     if (!t)
         return -ENOENT;
     t->p = *p;
+    for (uint32_t i = 0; i < t->n; i++)
+        if (!t->c[i]->own_rp)
+            t->c[i]->rp = *p;
     return 0;
 }
 
@@ -205,7 +212,7 @@ void recovery_set_host_params(struct recovery *r, const struct recovery_host_par
 /* ---- what the store remembered */
 static void restore_attempt(struct component *c, enum rec_level level, uint64_t age_us)
 {
-    if (level < REC_L1 || level > REC_L3 || c->p.kind == REC_KIND_PROXY || age_us >= c->t->p.deescalate_us)
+    if (level < REC_L1 || level > REC_L3 || c->p.kind == REC_KIND_PROXY || age_us >= c->rp.deescalate_us)
         return;
     c->tries[level]++;
     c->level = MAX(c->level, level);
@@ -229,7 +236,7 @@ int recovery_restore_action(struct recovery *r, uint32_t tenant, uint32_t compon
             history_add(&t->c[i]->restarts, at);
     } else if (type == REC_ACT_REDEPLOY) {
         history_add(&t->redeploys, at);
-    } else if (type == REC_ACT_BRING_UP && age_us < t->p.deescalate_us) {
+    } else if (type == REC_ACT_BRING_UP && age_us < t->c[component]->rp.deescalate_us) {
         t->c[component]->bring_ups++;
     }
     if (type == REC_ACT_RESTART || type == REC_ACT_RESTART_ALL || type == REC_ACT_REDEPLOY)
@@ -246,7 +253,8 @@ int recovery_restore_quarantine(struct recovery *r, uint32_t tenant, uint64_t ag
         return -ENOENT;
     t->restored_quarantine = true;
     t->quarantine_since_us = now_us > age_us ? now_us - age_us : 0;
-    t->restored_half_open_us = time_add(now_us, t->p.half_open_us - MIN(age_us, t->p.half_open_us));
+    t->restored_us = now_us;
+    t->restored_age_us = age_us;
     for (uint32_t i = 0; i < t->n; i++)
         put_in_quarantine(&x, t->c[i]);
     tenant_rearm(&x, t);
@@ -421,9 +429,9 @@ uint64_t recovery_probe_interval(const struct recovery *r, uint32_t tenant, uint
     if (!t || component >= t->n)
         return USEC_INFINITY;
     c = t->c[component];
-    fast = MIN(t->p.fast_probe_us, c->p.interval_us);
+    fast = MIN(c->rp.fast_probe_us, c->p.interval_us);
     if (c->state == REC_QUARANTINED)
-        return t->p.quarantine_probe_us;
+        return c->rp.quarantine_probe_us;
     if (c->fails > 0 && c->fails < c->p.fall)
         return fast;
     /* On the way up: a proxy starts in milliseconds and others wait for it; a first success is confirmed. */

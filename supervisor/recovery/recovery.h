@@ -147,6 +147,7 @@ struct rec_component_params {
     uint64_t interval_us, start_deadline_us;
     uint32_t after; /* bit mask of components of the same tenant that must be healthy first */
     bool redeploy;  /* it has a specification: L3 is for it, whatever stands on it */
+    const struct recovery_params *recovery; /* its own numbers, copied; NULL: the tenant's */
 };
 
 /* What a driver and a test can rely on, beyond the design:

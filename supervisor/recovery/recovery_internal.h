@@ -94,6 +94,8 @@ struct component {
     uint32_t index;
     char name[REC_NAME_MAX];
     struct rec_component_params p;
+    struct recovery_params rp; /* its own, or those of the tenant */
+    bool own_rp;
 
     enum rec_state state;
     uint64_t since_us;
@@ -156,7 +158,7 @@ struct rec_tenant {
     uint64_t pause_until_us;
     uint64_t quarantine_since_us;
     /* For components that are added after what the store knew was restored. */
-    uint64_t restored_hold_until_us, restored_half_open_us;
+    uint64_t restored_hold_until_us, restored_us, restored_age_us; /* the age of the quarantine, then */
     bool restored_quarantine;
     uint64_t busy; /* id of the action that has the tenant, 0: none */
     struct history redeploys;
@@ -227,7 +229,7 @@ uint32_t history_count(const struct history *h, uint64_t window_us, uint64_t now
 bool history_newest(const struct history *h, int64_t *ret_at_us);
 bool budget_restart_ok(const struct component *c, uint64_t now_us);
 bool budget_restart_all_ok(const struct rec_tenant *t, uint64_t now_us);
-bool budget_redeploy_ok(const struct rec_tenant *t, uint64_t now_us);
+bool budget_redeploy_ok(const struct component *c, uint64_t now_us);
 bool budget_relaunch_ok(const struct component *c, uint64_t now_us); /* of a dead embedded proxy, at once */
 /* A change up <-> down; true when this one makes the component flap. */
 bool flap_note(struct component *c, uint64_t now_us);

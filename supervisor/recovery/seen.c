@@ -66,7 +66,7 @@ void seen_stopped_on_purpose(struct step *x, struct component *c)
     c->tried = REC_L0;
     c->held_since_us = x->now_us;
     component_enter(x, c, REC_HELD, "stopped by an operator");
-    c->deadline_us = time_add(x->now_us, c->t->p.hold_us);
+    c->deadline_us = time_add(x->now_us, c->rp.hold_us);
 }
 
 void seen_running_in_hold(struct step *x, struct component *c)
@@ -128,7 +128,7 @@ void seen_dead_in_quarantine(struct step *x, struct component *c)
     if (c->presence != REC_MISSING)
         c->presence = REC_STOPPED;
     component_void_probes(x, c);
-    c->start_again_us = MAX(c->start_again_us, time_add(x->now_us, c->t->p.start_again_us));
+    c->start_again_us = MAX(c->start_again_us, time_add(x->now_us, c->rp.start_again_us));
     c->deadline_us = ladder_next_trial(c);
 }
 
@@ -137,7 +137,7 @@ void seen_engine_restarted(struct step *x, struct component *c)
     ladder_charge_engine(x, c);
     component_void_probes(x, c);
     component_set_up(x, c, false);
-    if (c->tries[REC_L1] < c->t->p.l1.attempts && budget_restart_ok(c, x->now_us) && !c->quarantined)
+    if (c->tries[REC_L1] < c->rp.l1.attempts && budget_restart_ok(c, x->now_us) && !c->quarantined)
         component_verifying(x, c, REC_L1, "restarted by the engine");
     else
         component_failed(x, c, true, "restarted again and again by the engine");
@@ -149,6 +149,6 @@ void seen_engine_restarted_in_backoff(struct step *x, struct component *c)
     component_void_probes(x, c);
     if (c->plan.type == REC_ACT_BRING_UP || c->plan.half_open || !c->plan.counted)
         return;
-    if (c->level > c->plan.level || c->tries[c->plan.level] >= ladder_rung(&c->t->p, c->plan.level)->attempts)
+    if (c->level > c->plan.level || c->tries[c->plan.level] >= ladder_rung(&c->rp, c->plan.level)->attempts)
         component_failed(x, c, true, "restarted again and again by the engine");
 }

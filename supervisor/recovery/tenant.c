@@ -180,7 +180,7 @@ void tenant_timer(struct step *x, struct rec_tenant *t)
 
 static void emit_action(struct step *x, struct component *c, const struct plan *p, uint64_t id)
 {
-    const struct recovery_params *rp = &c->t->p;
+    const struct recovery_params *rp = &c->rp;
     struct rec_action *a = &x->out->a[x->out->n++];
 
     *a = (struct rec_action){

@@ -67,7 +67,7 @@ const char *recovery_operator_held_by(
 
 static void view_plan(const struct component *c, const struct plan *p, struct rec_component_view *v)
 {
-    const struct recovery_params *rp = &c->t->p;
+    const struct recovery_params *rp = &c->rp;
 
     v->next_us = p->due_us;
     v->next_level = p->level;

@@ -122,7 +122,7 @@ static void add_schema(struct buf *b, const struct config_schema *s)
     for (size_t i = 0; i < s->n; i++) {
         bool again = i > 0 && s->keys[i].group == s->keys[i - 1].group; /* l1 and l2 are one table */
 
-        if (s->keys[i].group && !again)
+        if (s->keys[i].group && !again && !(s->keys[i].flags & CONFIG_KEY_INHERIT))
             add_schema(b, s->keys[i].group);
     }
 }

@@ -422,3 +422,44 @@ Test(recovery_policy, what_has_ended_is_started_once_at_the_hosts_rate_even_then
     cr_assert_eq(view(&w, 0, 0).next_level, REC_L3);
     end(&w);
 }
+
+/* ---- numbers of its own */
+Test(recovery_policy, a_component_may_have_numbers_of_its_own)
+{
+    struct world w;
+    uint32_t t = pair(&w);
+    struct recovery_params own, tenants;
+    struct rec_component_params c = {.name = "gateway",
+        .kind = REC_KIND_CONTAINER,
+        .fall = 3,
+        .rise = 2,
+        .interval_us = 2 * SEC,
+        .start_deadline_us = 300 * SEC,
+        .after = 1,
+        .recovery = &own};
+
+    recovery_params_default(&own);
+    own.l1.attempts = 0;
+    own.l3.delay_us[0] = 7 * SEC;
+    own.hold_us = MINUTE;
+    cr_assert_eq(recovery_set_component_params(w.r, t, GATEWAY, &c), 0);
+    memset(&own, 0, sizeof(own)); /* it was copied */
+    recovery_params_default(&tenants);
+    tenants.l3.delay_us[0] = 70 * SEC;
+    tenants.relaunches_per_minute = 0;
+    tenants.relaunches_per_hour = 0;
+    cr_assert_eq(recovery_set_params(w.r, t, &tenants), 0);
+    exited(&w, t, GATEWAY);
+    cr_assert_eq(view(&w, t, GATEWAY).next_level, REC_L3, "no L1 of its own");
+    cr_assert_eq(view(&w, t, GATEWAY).next_us, w.now + 7 * SEC);
+    exited(&w, t, PROXY);
+    cr_assert_eq(view(&w, t, PROXY).next_us, w.now + 5 * SEC, "the tenant's, as it is now");
+    c.recovery = NULL;
+    cr_assert_eq(recovery_set_component_params(w.r, t, GATEWAY, &c), 0);
+    seen(&w, t, GATEWAY, REC_RUNNING);
+    good(&w, t, GATEWAY);
+    step(&w, (struct rec_event){
+                 .type = REC_EV_EXIT, .tenant = t, .component = GATEWAY, .exit.operator_stop = true});
+    cr_assert_eq(view(&w, t, GATEWAY).next_us, w.now + 5 * MINUTE, "the tenant's again");
+    end(&w);
+}
