@@ -919,3 +919,17 @@ Test(create, flags_reach_the_body)
                 cr_expect(json_is_false(json_object_get(o, top[k])), "%s with %s", top[k], key);
     }
 }
+
+Test(create, a_long_list_of_ulimits_is_not_read)
+{
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_create_model_ struct create_model *m = NULL;
+    _cleanup_json_ json_t *list = json_array(), *body = NULL;
+    struct refusal r = {0};
+
+    for (unsigned i = 0; i < 17; i++)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i}", "Name", "core", "Soft", 0, "Hard", 0));
+    body = json_pack("{s:s, s:{s:O}}", "Image", "img", "HostConfig", "Ulimits", list);
+    cr_expect_eq(create_parse(p, "box", body, &m, &r), -EFBIG);
+    cr_expect_eq(r.status, 413);
+}

@@ -167,6 +167,9 @@ Test(exec, start_without_a_body_is_attached)
     _cleanup_free_ char *text = NULL;
 
     cr_assert_eq(exec_parse_start(NULL, &s, &r), 0);
+    cr_expect_eq(exec_parse_start(json_null(), &s, &r), -EINVAL);
+    cr_expect_eq(r.status, 400);
+    cr_assert_eq(exec_parse_start(NULL, &s, &r), 0);
     cr_expect_not(s.detach || s.tty);
     cr_assert_eq(exec_render_start(&s, 41, &text), 0);
     cr_expect_str_eq(text, "{\"Detach\":false,\"Tty\":false}");
@@ -303,4 +306,19 @@ Test(update, every_key_has_its_row)
     struct refusal r = {0};
     cr_expect_eq(update_parse(p, retry, &u, &r), -EPERM);
     cr_expect_null(strstr(r.reason, "not a known field"));
+}
+
+/* Each within its own limit, together above the one of all. */
+Test(exec, arguments_together_are_bounded)
+{
+    static char large[100 * 1024];
+    _cleanup_policy_ struct policy *p = fixture_policy();
+    _cleanup_exec_model_ struct exec_model *m = NULL;
+    _cleanup_json_ json_t *body = NULL;
+    struct refusal r = {0};
+
+    memset(large, 'x', sizeof(large) - 1);
+    body = json_pack("{s:[s, s]}", "Cmd", large, large);
+    cr_expect_eq(exec_parse(p, body, &m, &r), -EFBIG);
+    cr_expect(r.status == 413 && strcmp(r.rule, "exec.Cmd") == 0, "%d %s", r.status, r.rule);
 }
