@@ -157,6 +157,8 @@ static bool looks_like_gateway(const struct compose_service *s)
 {
     const char *image = compose_text(s->body, "image"), *name = compose_text(s->body, "container_name");
 
+    if (!s->name)
+        return false;
     return strcasestr(s->name, "gateway") || strcasestr(s->name, "openclaw") ||
            (image && strcasestr(image, "openclaw")) || (name && strcasestr(name, "openclaw")) ||
            compose_env(s, "DOCKER_HOST");

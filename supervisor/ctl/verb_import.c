@@ -152,7 +152,7 @@ static int import(struct ctl *c, const char *file, json_t *result)
         _cleanup_free_ char *text = NULL, *path = NULL;
 
         r = render(one, file, &text, &e);
-        if (r >= 0)
+        if (r >= 0 && text)
             r = deliver(c, one, text, &path, &e);
         if (r < 0)
             break;
