@@ -205,8 +205,10 @@ static json_t *resources_json(struct tenant *t, uint64_t now)
     struct limits_usage u;
     json_t *o = json_object();
     double rate;
+    uint64_t permille;
 
     limits_driver_usage(t, &u);
+    permille = u.cpu_periods > 0 ? u.cpu_throttled_periods * 1000 / u.cpu_periods : 0;
     put(o, "cpu_usage_usec", count_json(u.have_cpu, u.cpu_usage_us));
     put(o, "cpu_percent",
         u.have_cpu && rate_sample(&t->cpu_rate, now, u.cpu_usage_us, &rate)
@@ -226,9 +228,7 @@ static json_t *resources_json(struct tenant *t, uint64_t now)
     put(o, "disk_level", json_string(disk_driver_level(t)));
     put(o, "disk_frozen", json_boolean(t->disk && t->disk->freeze != DISK_FREEZE_NONE));
     put(o, "disk_problem", text_json(t->disk ? t->disk->why : NULL));
-    put(o, "cpu_throttled_percent",
-        u.cpu_periods > 0 ? json_real((double)(u.cpu_throttled_periods * 1000 / u.cpu_periods) / 10)
-                          : json_null());
+    put(o, "cpu_throttled_percent", u.cpu_periods > 0 ? json_real((double)permille / 10) : json_null());
     put(o, "pressure", pressure_json(t));
     put(o, "oom_kills", json_integer(mt ? (json_int_t)mt->oom_kills : 0));
     put(o, "forks_refused", json_integer(mt ? (json_int_t)mt->forks_refused : 0));
