@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -326,6 +327,9 @@ static int on_metrics_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
     (void)usec;
     metrics_collect(m);
+    /* A list of all containers and a status of all tenants are large and short-lived: what they leave goes
+     * back to the kernel. */
+    (void)malloc_trim(0);
     (void)sd_event_source_set_time(s, manager_now(m) + m->config->metrics_interval_us);
     (void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
     return 0;

@@ -74,6 +74,8 @@ struct component {
     char image[256], address[64]; /* of the last inspect: image reference, IP on the tenant's network */
     struct engine_call *inspect_call;
     bool inspect_again;    /* something happened while it was under way */
+    bool inspect_waits;    /* after a relist, for its turn */
+    bool inspect_in_turn;  /* it is one of those in their turn */
     int64_t ours_until_us; /* CLOCK_REALTIME: exits up to this moment are the result of our own action */
     bool oom;              /* the engine told of an OOM kill since the last start */
     bool operator_stop;    /* a stop or kill event that is not ours came since the last start */
@@ -183,6 +185,7 @@ struct manager {
     uint64_t engine_fails;
     char engine_message[MESSAGE_MAX];
     bool relist_wanted;
+    size_t inspects_waiting, inspects_in_turn; /* components with those flags */
     bool stream_up;
 
     uint64_t lag_us, lag_due_us; /* the loop's measured lag; stretches time-outs */
@@ -263,6 +266,8 @@ int observe_start(struct manager *m);
 void observe_relist(struct manager *m);
 /* Inspects one container and reports what it finds. */
 void observe_inspect(struct component *c);
+/* The component goes: no inspect of it is under way or waits after this. */
+void observe_forget(struct component *c);
 void observe_engine_result(struct manager *m, const struct engine_answer *a);
 /* Feeds a fresh inspect answer (status 200 or 404) of the component to the core. */
 void observe_apply(struct component *c, long status, const json_t *inspect);

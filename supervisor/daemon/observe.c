@@ -22,6 +22,7 @@
 
 #define INSPECT_TIMEOUT_US (10 * USEC_PER_SEC)
 #define LIST_TIMEOUT_US (20 * USEC_PER_SEC)
+#define INSPECTS_IN_TURN 32
 
 static enum rec_presence presence_of(const struct docker_facts *f)
 {
@@ -117,17 +118,29 @@ void observe_apply(struct component *c, long status, const json_t *inspect)
     manager_event(m, &ev);
 }
 
+static void next_turns(struct manager *m);
+
+static void end_turn(struct component *c)
+{
+    if (c->inspect_in_turn)
+        c->tenant->manager->inspects_in_turn--;
+    c->inspect_in_turn = false;
+}
+
 static void on_inspect(struct engine *e, const struct engine_answer *a, void *userdata)
 {
     struct component *c = userdata;
+    struct manager *m = c->tenant->manager;
 
     (void)e;
     c->inspect_call = NULL;
-    observe_engine_result(c->tenant->manager, a);
+    end_turn(c);
+    observe_engine_result(m, a);
     if (c->inspect_again)
         observe_inspect(c);
     else if (a->result == ENGINE_OK && (a->status == 200 || a->status == 404))
         observe_apply(c, a->status, a->body);
+    next_turns(m);
 }
 
 static void inspect_ref(struct component *c, const char *ref)
@@ -150,6 +163,55 @@ void observe_inspect(struct component *c)
         inspect_ref(c, c->container_name);
     else
         observe_relist(c->tenant->manager);
+}
+
+void observe_forget(struct component *c)
+{
+    if (c->inspect_waits)
+        c->tenant->manager->inspects_waiting--;
+    c->inspect_waits = false;
+    end_turn(c);
+    engine_call_cancel(c->inspect_call);
+    c->inspect_call = NULL;
+}
+
+/* After a relist every container is inspected. All of them at once would be a burst that the engine feels,
+ * and memory for as many transfers: they take turns. What an event asks for does not wait. */
+static void take_turn(struct component *c)
+{
+    struct manager *m = c->tenant->manager;
+
+    if (!c->inspect_waits || m->inspects_in_turn >= INSPECTS_IN_TURN)
+        return;
+    c->inspect_waits = false;
+    m->inspects_waiting--;
+    observe_inspect(c);
+    c->inspect_in_turn = c->inspect_call && !c->inspect_again;
+    m->inspects_in_turn += c->inspect_in_turn;
+}
+
+static void next_turns(struct manager *m)
+{
+    struct tenant *t, *next;
+
+    /* Half of the turns at a time: each look goes over all tenants. */
+    if (m->inspects_waiting == 0 || m->inspects_in_turn > INSPECTS_IN_TURN / 2)
+        return;
+    HASH_ITER(hh, m->tenants, t, next)
+    {
+        take_turn(&t->proxy);
+        take_turn(&t->gateway);
+    }
+}
+
+static void inspect_in_turn(struct component *c)
+{
+    struct manager *m = c->tenant->manager;
+
+    if (!c->inspect_waits)
+        m->inspects_waiting++;
+    c->inspect_waits = true;
+    take_turn(c);
 }
 
 /* ---------------------------------------------------------------- relist */
@@ -311,7 +373,11 @@ static void relist_component(struct component *c, const json_t *list)
     if (c->facts_known && c->facts.state != DOCKER_MISSING && !c->tenant->op && state &&
         strcmp(state, docker_state_to_string(c->facts.state)) != 0)
         m->relist_divergence++;
-    inspect_ref(c, id); /* restart count and health are only there */
+    /* Restart count and health are only there. */
+    if (c->match_label && !(c->facts_known && c->facts.id[0]))
+        inspect_ref(c, id);
+    else
+        inspect_in_turn(c);
 }
 
 static void sweep_staging(struct tenant *t, const json_t *list)

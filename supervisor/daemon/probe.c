@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "base/str.h"
+
 #include "daemon/limits_events.h"
+
+#define PROBE_SLACK 64 /* part of the delay */
+#define PROBE_SLACK_MAX_US (50 * USEC_PER_MSEC)
 
 static void arm_next(struct component *c)
 {
@@ -256,12 +260,15 @@ void probe_arm(struct component *c, uint64_t delay_us)
 {
     struct manager *m = c->tenant->manager;
     uint64_t due = manager_now(m) + delay_us;
+    /* Probes that are due within a few milliseconds share one wake-up of the loop. */
+    uint64_t slack = MIN(MAX(delay_us / PROBE_SLACK, USEC_PER_MSEC), PROBE_SLACK_MAX_US);
 
     c->probe_due_us = due;
     if (!c->probe_timer) {
-        (void)sd_event_add_time(m->event, &c->probe_timer, CLOCK_MONOTONIC, due, 1000, on_timer, c);
+        (void)sd_event_add_time(m->event, &c->probe_timer, CLOCK_MONOTONIC, due, slack, on_timer, c);
         return;
     }
+    (void)sd_event_source_set_time_accuracy(c->probe_timer, slack);
     (void)sd_event_source_set_time(c->probe_timer, due);
     (void)sd_event_source_set_enabled(c->probe_timer, SD_EVENT_ONESHOT);
 }

@@ -455,8 +455,7 @@ int tenant_update(struct tenant *t, const struct config_tenant *c, struct err *e
 static void component_release(struct component *c)
 {
     probe_stop(c);
-    engine_call_cancel(c->inspect_call);
-    c->inspect_call = NULL;
+    observe_forget(c);
 }
 
 void tenant_remove(struct tenant *t, bool stop)

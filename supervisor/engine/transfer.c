@@ -9,6 +9,11 @@
 /* Past this the deadline was missed by us, not by the other side. */
 #define LAG_MAX_US (500 * USEC_PER_MSEC)
 
+/* Nearly every deadline is taken back: the timer need not be set anew for each. */
+#define DEADLINE_SLACK_US (20 * USEC_PER_MSEC)
+/* Answers are small and many are under way; curl's own default is 16 KiB for each. */
+#define READ_SIZE 4096L
+
 struct transfer {
     struct multi *multi;
     struct multi_handle handle;
@@ -285,6 +290,7 @@ static int set_options(struct transfer *t, const struct transfer_spec *spec)
      * most once. Connecting to a local socket costs less than being wrong. */
     SET(CURLOPT_FRESH_CONNECT, 1L);
     SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_BUFFERSIZE, READ_SIZE);
     SET(CURLOPT_ERRORBUFFER, t->error);
     SET(CURLOPT_WRITEFUNCTION, curl_writes);
     SET(CURLOPT_WRITEDATA, t);
@@ -301,7 +307,7 @@ static int add_sources(struct transfer *t, const struct transfer_spec *spec)
 
     if (spec->timeout_us) {
         r = sd_event_add_time_relative(
-            event, &t->deadline, CLOCK_MONOTONIC, spec->timeout_us, USEC_PER_MSEC, on_deadline, t);
+            event, &t->deadline, CLOCK_MONOTONIC, spec->timeout_us, DEADLINE_SLACK_US, on_deadline, t);
         /* When answer and deadline are both due, the answer counts. */
         if (r >= 0)
             r = sd_event_source_set_priority(t->deadline, SD_EVENT_PRIORITY_NORMAL + 1);

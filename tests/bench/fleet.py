@@ -38,7 +38,7 @@ class Fleet:
     def running(self, slug):
         self.create("openclaw-gw-" + slug, {"Image": "gateway:1", "Labels": {"clawsup.tenant": slug, "clawsup.role": "gateway"},
                                             "HostConfig": {"RestartPolicy": {"Name": "no"}}})
-        self.containers["openclaw-gw-" + slug]["State"].update(Status="running", Running=True, Pid=4242)
+        self.containers["openclaw-gw-" + slug]["State"].update(Status="running", Running=True, Pid=os.getpid())
 
     def find(self, ref):
         ref = urllib.parse.unquote(ref)
@@ -85,7 +85,7 @@ class Fleet:
         if not c:
             return 404, {"message": "No such container"}
         if m[2] == "start":
-            c["State"].update(Status="running", Running=True, Pid=4242)
+            c["State"].update(Status="running", Running=True, Pid=os.getpid())
             return 204, None
         if m[2] == "update":
             c["HostConfig"].update(body)

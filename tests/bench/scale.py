@@ -81,7 +81,7 @@ class Fleet:
             if self.daemon.poll() is not None:
                 break
         with open(self.home + "/log", encoding="utf-8", errors="replace") as f:
-            sys.exit("scale: %d of %d healthy\n%s" % (sum(x == "healthy" for x in s), 2 * self.n, f.read()[-3000:]))
+            sys.exit("scale: %d of %d healthy, clawsupd %s\n%s" % (sum(x == "healthy" for x in s), 2 * self.n, self.daemon.poll(), f.read()[-3000:]))
 
     def cpu(self):
         with open("/proc/%d/stat" % self.daemon.pid, encoding="utf-8") as f:
