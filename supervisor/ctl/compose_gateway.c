@@ -242,17 +242,22 @@ static void bind_mount(
         compose_note_key(c, &t->gateway, "volumes", "%.200s: not translated: write the path out", v->source);
         return;
     }
-    /* data_root is mounted at data_target (by default at the same path), with all that is below it. */
+    /* data_root is mounted at data_target (by default at the same path), with all that is below it; what lies
+     * in it is no mount of its own, since the tenant could put a link there. */
     n = strlen(t->data_root);
-    if (str_path_covers(t->data_root, source) && !v->read_only) {
+    if (str_path_covers(t->data_root, source)) {
         _cleanup_free_ char *implied = NULL;
 
         if (asprintf(&implied, "%s%s", data_target ? data_target : t->data_root, source + n) < 0) {
             implied = NULL;
             c->oom = -ENOMEM;
         }
-        if (implied && strcmp(implied, target) == 0)
-            return;
+        if (implied && (strcmp(implied, target) != 0 || v->read_only))
+            compose_note_key(c, &t->gateway, "volumes",
+                "%.200s at %.200s: not translated: it lies in data_root, which the gateway has at %.200s%s",
+                source, target, data_target ? data_target : t->data_root,
+                v->read_only ? ", to be written" : "");
+        return;
     }
     compose_append(c, mounts,
         json_pack("{s:s, s:s, s:b}", "source", source, "target", target, "read_only", v->read_only));

@@ -121,12 +121,11 @@ def test_a_proxy_with_switches(project):
         'interval = "30s";', 'start_deadline = "3m";', "fall = 4;", "cpus = 0.5;", 'memory = "768M";', "pids = 200;",
         'stop_timeout = "1m30s";', "internal = true;", "start = true;", "exec = false;",
         'images = [ "openclaw-sandbox:bookworm-slim" ];', 'bind_mount_from = [ "/data/tenants/acme/workspace" ];',
-        '{ source = "/data/tenants/acme/state"; target = "/home/node/.openclaw"; read_only = false; }',
         '{ source = "/etc/ssl/certs"; target = "/etc/ssl/certs"; read_only = true; }')
     assert "DOCKER_HOST" not in t["config"] and "docker.sock" not in t["config"].split("tenant: {")[1]
     assert 'source = "/data/tenants/acme/workspace"' not in t["config"], "data_root holds it"
     for key, text in (("environment", "API_KEY comes from the shell"), ("environment", "GATEWAY_TOKEN looks like a secret"),
-                      ("volumes[2]", "the volume cache"), ("ports[0]", "all addresses"), ("ports[2]", "UDP"),
+                      ("volumes[2]", "the volume cache"), ("volumes", "/data/tenants/acme/state at /home/node/.openclaw: not translated"), ("ports[0]", "all addresses"), ("ports[2]", "UDP"),
                       ("ports[3]", "a range"), ("reservations", "does not reserve"), ("cap_add", "no more rights"),
                       ("environment", "VOLUMES=1"), ("services.redis", "keep this service"), ("secrets", "not translated")):
         assert any(text in n for n in notes(t, key)), (key, text, t["notes"])
