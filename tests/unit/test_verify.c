@@ -211,3 +211,18 @@ Test(verify, binds_inside_others_are_no_mounts)
     cr_expect_eq(create_verify(m, inspect, &e), -EBADMSG);
     cr_expect(strstr(e.msg, "unexpected mount"), "%s", e.msg);
 }
+
+/* Whoever asked for a user does not get root instead. */
+Test(verify, another_user_is_a_difference)
+{
+    _cleanup_create_model_ struct create_model *m = recorded("cli/create-2010-openclaw.json", false);
+    _cleanup_json_ json_t *inspect = fixture_file("engine/inspect-oc-created.json");
+    struct err e = {{0}};
+
+    free(m->user);
+    m->user = strdup("1000");
+    change(inspect, "Config/User", "\"1000\"");
+    cr_expect_eq(create_verify(m, inspect, &e), 0, "%s", e.msg);
+    change(inspect, "Config/User", "\"0\"");
+    cr_expect_eq(create_verify(m, inspect, &e), -EBADMSG);
+}
