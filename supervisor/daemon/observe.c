@@ -590,10 +590,12 @@ static void on_container_event(struct manager *m, const struct engine_event *ev)
 {
     struct component *c = component_of_event(m, ev);
     const char *slug = json_string_value(json_object_get(ev->attributes, SPEC_LABEL_TENANT));
-    struct tenant *t = c ? c->tenant : (slug ? manager_find(m, slug) : NULL);
+    struct tenant *t = !c && slug ? manager_find(m, slug) : NULL;
 
     members_event(m, ev);
-    if (t && strcmp(ev->action, "oom") == 0)
+    if (c && strcmp(ev->action, "oom") == 0)
+        limits_events_engine_oom(c->tenant, ev->name);
+    else if (t && strcmp(ev->action, "oom") == 0)
         limits_events_engine_oom(t, ev->name);
     if (!c || str_startswith(ev->action, "exec_"))
         return;
