@@ -19,13 +19,7 @@ enum config_pressure {
     _CONFIG_PRESSURE_MAX
 };
 /* How limits.disk is put in force; see disk_mode in clawsup.conf(5). */
-enum config_disk_mode {
-    CONFIG_DISK_AUTO,
-    CONFIG_DISK_IMAGE,
-    CONFIG_DISK_QUOTA,
-    CONFIG_DISK_BEST_EFFORT,
-    _CONFIG_DISK_MODE_MAX
-};
+enum config_disk_mode { CONFIG_DISK_AUTO, CONFIG_DISK_IMAGE, CONFIG_DISK_BEST_EFFORT, _CONFIG_DISK_MODE_MAX };
 enum config_check_type {
     CONFIG_CHECK_NONE,
     CONFIG_CHECK_HTTP,

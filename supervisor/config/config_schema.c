@@ -43,7 +43,6 @@ static const char *const on_pressure_names[] = {[CONFIG_PRESSURE_NONE] = "none",
     [_CONFIG_PRESSURE_MAX] = NULL};
 static const char *const disk_modes[] = {[CONFIG_DISK_AUTO] = "auto",
     [CONFIG_DISK_IMAGE] = "image",
-    [CONFIG_DISK_QUOTA] = "quota",
     [CONFIG_DISK_BEST_EFFORT] = "best-effort",
     [_CONFIG_DISK_MODE_MAX] = NULL};
 static const char *const names_modes[] = {
@@ -450,10 +449,12 @@ static const struct config_key limits_keys[] = {
         .help = "Files and directories in data_root. An image has one for each 16 KiB unless this was set "
                 "when it was made."},
     {"disk_mode", ENUM(disk_modes), AT(config_limits, disk_mode), .def = "auto",
-        .help =
-            "image: data_root is an image of that size, mounted there while it is empty. quota: a project "
-            "quota of the file system that data_root lies in. best-effort: whoever writes most is frozen "
-            "when disk_reserve is touched. auto: the first of them that this host can do."},
+        .help = "image: data_root is an image of that size, mounted there as long as it holds no file; an "
+                "existing "
+                "one is used in every mode. best-effort: whoever grows most is frozen when disk_reserve is "
+                "touched. auto: "
+                "an image, else best-effort. A data_root that is a file system of its own is capped by its "
+                "size."},
     {"cpu_weight", U64(1, 10000), AT(config_limits, cpu_weight), .def = "100",
         .help = "Share of the CPU when tenants compete."},
     {"enforce", ENUM(enforce_names), AT(config_limits, enforce), .def = "strict",

@@ -655,7 +655,7 @@ Test(config, whole_tenant)
         "    health = { url = \"http://127.0.0.1:18801/healthz\"; expect_json = { status = \"live\"; }; fall "
         "= 5; }; };\n"
         "  limits = { cpus = 1.1; memory = \"2G\"; pids = 512; disk = \"20G\"; disk_inodes = 5000; "
-        "disk_mode = \"quota\"; enforce = \"best-effort\";\n"
+        "disk_mode = \"image\"; enforce = \"best-effort\";\n"
         "    sandbox = { cpus = \"0.5\"; memory = \"1.5G\"; pids = 256; max_containers = 3; }; };\n"
         "  recovery = { fall = 4; l1 = { attempts = 1; delays = [ \"1s\" ]; }; };\n};\n");
     c = load_ok();
@@ -693,7 +693,7 @@ Test(config, whole_tenant)
     cr_expect_eq(t->limits.nano_cpus, 1100000000U);
     cr_expect_eq(t->limits.disk_bytes, UINT64_C(20) << 30);
     cr_expect_eq(t->limits.disk_inodes, 5000);
-    cr_expect_eq(t->limits.disk_mode, CONFIG_DISK_QUOTA);
+    cr_expect_eq(t->limits.disk_mode, CONFIG_DISK_IMAGE);
     cr_expect_eq(t->limits.enforce, CONFIG_ENFORCE_BEST_EFFORT);
     cr_expect_eq(t->policy->nano_cpus, 500000000U);
     cr_expect_eq(t->policy->memory_bytes, UINT64_C(1536) << 20);
