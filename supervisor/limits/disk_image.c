@@ -256,7 +256,7 @@ int disk_image_ensure(const struct disk_image_want *w, struct disk_image_done *r
         return err_set(e, r, "data_root %s: %s", w->data_root, strerror(-r));
     if (!mounted) {
         TRY(attach(w, path, root, &done, e));
-        root = fd_close(root);
+        (void)fd_close(root);
         root = open_root(w->data_root, false, e);
         if (root < 0)
             return root;
