@@ -76,7 +76,7 @@ static void settle(struct tenant *t, enum disk_kind kind, enum disk_state state,
     if (state == DISK_STATE_REFUSED)
         d->due_us = manager_now(t->manager) + RETRY_US;
     (void)snprintf(d->why, sizeof(d->why), "%s", why);
-    if (news && *why)
+    if (news && *why && state != DISK_STATE_PENDING)
         manager_note(t, NULL, state == DISK_STATE_REFUSED ? LOG_ERR : LOG_WARNING, MESSAGE_DISK_LIMIT, "disk",
             "%s%s", state == DISK_STATE_REFUSED ? "not started: " : "", why);
     t->manager->metrics_wanted = true;

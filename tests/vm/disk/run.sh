@@ -80,6 +80,7 @@ check gateway.goes.on true "$(docker inspect -f '{{.State.Running}}' openclaw-gw
 
 # ---- as after a reboot, with faults in the file system: checked, mounted, and only then the gateway
 docker stop -t 1 openclaw-gw-a >/dev/null
+umount /run/clawsup/.supervisor/staging/a/* # of the sandbox, which lives on the same file system
 umount /data/a
 wait_for 30 released '! losetup -a | grep -q a.img'
 debugfs -w -R 'ssv free_blocks_count 7' /var/lib/clawsup/images/a.img 2>/dev/null
