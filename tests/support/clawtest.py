@@ -271,6 +271,10 @@ class SplitEngine(Engine):
         self.stop()
         self.containerd.terminate()
         self.containerd.wait(60)
+        # A dockerd that was killed leaves the mount that it makes of its data on itself.
+        while os.path.ismount(self.home + "/data"):
+            if subprocess.run(["umount", "-l", self.home + "/data"], check=False).returncode != 0:
+                break
 
 
 def busybox_tar(programs=()):
