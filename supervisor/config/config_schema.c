@@ -458,9 +458,10 @@ static const struct config_key limits_keys[] = {
     {"cpu_weight", U64(1, 10000), AT(config_limits, cpu_weight), .def = "100",
         .help = "Share of the CPU when tenants compete."},
     {"enforce", ENUM(enforce_names), AT(config_limits, enforce), .def = "strict",
-        .help = "strict: refuse the tenant when the host cannot enforce a limit, and stop a sandbox (make a "
-                "managed gateway anew) that is outside of the limits and cannot be put right. best-effort: "
-                "run it and say so."},
+        .help =
+            "What happens to a container that is outside of the limits and cannot be put right. strict: a "
+            "sandbox is stopped, a managed gateway is made anew. best-effort: it runs on, and that is "
+            "told."},
     {"on_pressure", ENUM(on_pressure_names), AT(config_limits, on_pressure), .def = "none",
         .help = "What lasting pressure leads to. none: it is told and counted. throttle: half of limits.cpus "
                 "and the smallest share of the CPU until it is over; the gateway becomes suspect once. "
