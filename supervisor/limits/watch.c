@@ -109,7 +109,7 @@ static struct child *add_child(struct watch *w, const char *dir, const char *nam
     c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    (void)snprintf(c->name, sizeof(c->name), "%s", name);
+    memcpy(c->name, name, strlen(name) + 1); /* it fits, see above */
     (void)add_file(w, dir, "pids.events", &c->pids);
     if (first) {
         c->oom_kills = number_of(dir, "memory.events", "oom_kill");
