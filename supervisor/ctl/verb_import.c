@@ -107,7 +107,7 @@ static int deliver(const struct ctl *c, const json_t *one, const char *text, cha
 
     if (!arg_output || strcmp(arg_output, "-") == 0) {
         if (!c->json)
-            (void)fputs(text, stdout);
+            (void)fputs(text ? text : "", stdout);
         return 0;
     }
     if ((is_directory(arg_output) ? asprintf(&path, "%s/%s.conf", arg_output, text_of(one, "slug"))
