@@ -221,7 +221,7 @@ class Engine:
     def start(self, *args):
         log = open(os.path.join(self.home, "log"), "ab")
         self.proc = subprocess.Popen(
-            ["dockerd", "--default-address-pool", "base=10.128.0.0/12,size=24", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
+            ["dockerd", "--data-root", self.home + "/data", "--exec-root", self.home + "/exec", "-H",
              "unix://" + self.sock, "--pidfile", self.home + "/pid", "--bridge=none", "--iptables=false",
              "--ip6tables=false", "--default-address-pool", self.pool, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True)
