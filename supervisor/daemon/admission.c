@@ -181,8 +181,9 @@ static json_t *resources(
     json_t *list = json_array();
 
     for (enum capacity_resource r = 0; r < _CAPACITY_MAX; r++) {
+        uint64_t thousandths = c->r[r].factor / 1000000;
         json_t *o = json_pack("{s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "resource",
-            capacity_resource_to_string(r), "overcommit", (double)(c->r[r].factor / 1000000) / 1000, "total",
+            capacity_resource_to_string(r), "overcommit", (double)thousandths / 1000, "total",
             amount(c->r[r].total ? c->r[r].total : CAPACITY_UNLIMITED), "ceiling",
             amount(capacity_ceiling(c, r)), "committed", amount(c->r[r].committed), "used", amount(used[r]),
             "free", amount(capacity_free(c, r)));
