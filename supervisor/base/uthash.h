@@ -6,7 +6,8 @@
 #include <uthash.h>
 
 /* After HASH_ADD_*: there was no memory for it; it is not in the table, and still the caller's. */
-/* With that way out of HASH_ADD gcc's analyzer loses who owns the table; LeakSanitizer looks for real leaks. */
+/* With that way out of HASH_ADD gcc's analyzer loses who owns the table; LeakSanitizer looks for real leaks.
+ */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
