@@ -29,7 +29,8 @@ check tenants.mode 750 "$(stat -c %a /etc/clawsup/tenants.d)"
 clawsup check-config && ok check-config || bad check-config
 
 mkdir -p /data/a/workspace
-cat >> /etc/clawsup/clawsup.conf <<'C'
+cat > /etc/clawsup/clawsup.conf <<'C'
+# what the operator wrote
 recovery = { observe = "0s"; settling = "2s"; safe_starts = 100; };
 C
 cat > /etc/clawsup/tenants.d/a.conf <<'C'
@@ -43,6 +44,13 @@ tenant: {
   limits = { memory = "128M"; pids = 100; sandbox = { memory = "64M"; pids = 50; max_containers = 3; }; };
 };
 C
+# a configuration with errors: said once, not started again and again
+echo 'nonsense = 1;' > /etc/clawsup/tenants.d/b.conf
+systemctl start clawsupd >/dev/null 2>&1 && bad refused || ok refused
+sleep 3
+check not.restarted "failed 0" "$(systemctl is-failed clawsupd) $(systemctl show -p NRestarts --value clawsupd)"
+rm /etc/clawsup/tenants.d/b.conf
+systemctl reset-failed clawsupd
 systemctl enable --now clawsupd >/dev/null 2>&1
 wait_for 120 healthy 'clawsup status'
 
@@ -57,7 +65,7 @@ check enabled enabled "$(systemctl is-enabled clawsupd)"
 check gateway.untouched "$gateway" "$(docker inspect -f '{{.Id}} {{.State.StartedAt}}' openclaw-gw-a)"
 check proxy.untouched "$proxy" "$(cut -d' ' -f1 /run/clawsup/.supervisor/proxy/a.pid)"
 check runs.the.new.file 0 "$(readlink /proc/$(systemctl show -p MainPID --value clawsupd)/exe | grep -c deleted)"
-grep -q 'observe = "0s"' /etc/clawsup/clawsup.conf && ok conffile.kept || bad conffile.kept
+grep -q 'what the operator wrote' /etc/clawsup/clawsup.conf && ok conffile.kept || bad conffile.kept
 ls /etc/clawsup/*.dpkg-* >/dev/null 2>&1 && bad conffile.question || ok conffile.question
 
 # ---- the tutorial; its waits are bounded by the time-out
@@ -65,6 +73,7 @@ timeout 240 bash -exo pipefail tutorial.sh >/tmp/tutorial.log 2>&1 && ok tutoria
 
 # ---- removed: gateways keep running; purged: what clawsup made for itself is gone, what is a tenant's stays
 dpkg -r clawsup >/dev/null 2>&1 && ok remove || bad remove
+check stopped inactive "$(systemctl is-active clawsupd)"
 check gateway.goes.on true "$(docker inspect -f '{{.State.Running}}' openclaw-gw-a)"
 dpkg -P clawsup >/tmp/purge.log 2>&1 && ok purge || bad purge
 [ ! -e /var/lib/clawsup/state.db ] && ok state.gone || bad state.gone
