@@ -4,6 +4,7 @@
 # Translated, a test takes seconds: by default only what the engine itself has a part in, for a refused request never reaches
 # it. ATTACKS= runs all of test_attacks.py (7 min), another value is a pytest -k expression. Skips (77) where that guest was
 # never built. Landlock is proved here too: the guest's kernel has it.
+# guests: trixie
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export SUITE=${SUITE:-trixie}
@@ -24,6 +25,7 @@ tar c -C /usr/lib --exclude="config-$version*" --exclude=test --exclude=lib2to3 
 for p in py _pytest pytest pluggy iniconfig packaging attr attrs exceptiongroup tomli; do
 	cp -a /usr/lib/python3/dist-packages/$p* "$root/usr/lib/python3/dist-packages/" 2>/dev/null || :
 done
+rm -rf "$root"/usr/lib/python3/dist-packages/pytest_*.egg-info # plugins that stay here
 # What they link to and the guest may have in another version: used by Python alone, not by the proxy.
 ldd "$root/usr/bin/python3" "/usr/lib/python$version"/lib-dynload/*.so | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
 	grep -vE '/(libc|libm|libdl|libpthread|librt|libgcc_s)\.so' | xargs -I{} cp -L {} "$root/opt/lib/"
