@@ -374,7 +374,8 @@ static void relist_component(struct component *c, const json_t *list)
         strcmp(state, docker_state_to_string(c->facts.state)) != 0)
         m->relist_divergence++;
     /* Restart count and health are only there. */
-    if (c->match_label && !(c->facts_known && c->facts.id[0]))
+    if (c->match_label &&
+        !(c->facts_known && strcmp(c->facts.id, id) == 0)) /* another one, after a redeploy */
         inspect_ref(c, id);
     else
         inspect_in_turn(c);

@@ -162,6 +162,7 @@ def test_two_with_one_label(daemon, compose):
     d = daemon
     compose.up("a")
     external_tenant(d, "a", 'match_label = "com.docker.compose.service=gateway";')
+    time.sleep(1.1)  # the engine's list tells ages in seconds, and the older one is meant
     twin = d.engine.docker("run", "-d", "--name", "acme-gateway-2", "--label", "com.docker.compose.project=acme", "--label",
                            "com.docker.compose.service=gateway", "--network", "none", IMAGE, "sleep", "600")
     d.start().healthy("a", seconds=60)
