@@ -182,13 +182,15 @@ class Canned:
                 c, _ = self.sock.accept()
             except OSError:
                 return
-            with c, c.makefile("rb") as f:
-                line = f.readline()
-                self.asked.append(json.loads(line))
-                for text in self.lines:
-                    c.sendall(text if isinstance(text, bytes) else (json.dumps(text) + "\n").encode())
-                if self.linger:
-                    f.readline()
+            try:
+                with c, c.makefile("rb") as f:
+                    self.asked.append(json.loads(f.readline()))
+                    for text in self.lines:
+                        c.sendall(text if isinstance(text, bytes) else (json.dumps(text) + "\n").encode())
+                    if self.linger:
+                        f.readline()
+            except (OSError, ValueError):
+                pass  # a client that went away in the middle
 
     def close(self):
         self.sock.close()
