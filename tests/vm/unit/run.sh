@@ -56,7 +56,7 @@ check active active "$(systemctl is-active clawsupd)"
 cat /run/clawsup/report
 check no.forbidden "" "$(grep ^may- /run/clawsup/report)"
 check capabilities "$(systemctl show -p CapabilityBoundingSet --value clawsupd | tr ' ' '\n' | sort | tr '\n' ' ')" \
-	"cap_chown cap_dac_override cap_fowner cap_kill cap_setgid cap_setpcap cap_setuid cap_sys_admin "
+	"cap_chown cap_dac_override cap_fowner cap_kill cap_setgid cap_setpcap cap_setuid cap_sys_admin cap_sys_resource "
 check no.new.privileges 1 "$(sed -n 's/^NoNewPrivs:\t//p' /run/clawsup/report)"
 check seccomp 2 "$(sed -n 's/^Seccomp:\t//p' /run/clawsup/report)"
 check mount.namespace "$(readlink /proc/1/ns/mnt)" "$(grep ^mnt: /run/clawsup/report)"
