@@ -187,7 +187,8 @@ def test_chaos(own_engine):
         for s in slugs + c.hopeless:
             assert events.starts.get(d.gateway(s), 0) <= actions_told(d, s), (SEED, s, events.starts, actions_told(d, s))
             assert not [x for x in d.tenant_status(s)["components"] if x["restarts_1h"] > x["budget_1h"] and x["name"] != "proxy"]
-        assert "the state cannot be written" in d.log() and "the state can be written again" in d.log()
+        if "the state cannot be written" in d.log():  # it is full for a while only, and not every while needs a write
+            wait_for(lambda: d.log().rfind("the state can be written again") > d.log().rfind("the state cannot be written"), 60)
         d.stop()
         within_budget(d)
         print("%d faults: %s; %d pings answered, %d in an excused moment refused; %d OOM kills; engine restarted for a kept "
