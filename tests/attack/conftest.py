@@ -8,7 +8,7 @@ from relay import Relay
 @pytest.fixture
 def relay(engine, tmp_path_factory):
     d = tmp_path_factory.mktemp("relay")
-    for p in (d, *list(d.parents)[:2]):  # the proxy gives up root before it connects
+    for p in (d, *list(d.parents)[:-2]):  # the proxy gives up root before it connects
         p.chmod(0o755)
     r = Relay(str(d / "engine.sock"), engine.sock)
     yield r

@@ -28,7 +28,8 @@ def test_logs_of_all_of_a_tenant(daemon):
     d.start().healthy("a", "b")
     talk(d, "a", "1", r"\033[31mred\033[0m \033]0;title\007plain\rend\nsecond line\n")
     talk(d, "b", "1", "of b\n")
-    wait_for(lambda: "second line" in d.clawsup("logs", "a").stdout, 30, "no logs")
+    wait_for(lambda: {"stdout", "stderr"} <= {json.loads(x)["stream"] for x in d.clawsup("logs", "a", "--json").stdout.splitlines()}
+             and "second line" in d.clawsup("logs", "a").stdout, 30, "no logs")
     p = d.clawsup("logs", "a")
     assert "\x1b" not in p.stdout and "\x07" not in p.stdout and "\r" not in p.stdout
     assert re.search(r"^\S+Z  openclaw-sbx-a-1  red plain\?end$", p.stdout, re.M), p.stdout

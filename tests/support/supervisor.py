@@ -68,7 +68,7 @@ class Supervisor:
         os.lseek(mem, 0, os.SEEK_SET)
         fcntl.fcntl(mem, F_ADD_SEALS, ALL_SEALS)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control.settimeout(10)
+        self.control.settimeout(30)
         fds = [high(f) for f in (mem, theirs.fileno(), self.listener.fileno(), self.client.fileno())]
         redirect = " ".join("%d<&%d %d<&-" % (3 + i, f, f) for i, f in enumerate(fds))
         try:
@@ -117,7 +117,7 @@ class Supervisor:
     def adopt(self):
         """A new supervisor: connects to the listener; returns the hello and the descriptors that came with it."""
         self.control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control.settimeout(10)
+        self.control.settimeout(30)
         self.control.connect(self.listener_path)
         data, anc, _, _ = self.control.recvmsg(65536, socket.CMSG_SPACE(17 * 4))
         fds = array.array("i")
