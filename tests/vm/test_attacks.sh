@@ -25,7 +25,7 @@ tar c -C /usr/lib --exclude="config-$version*" --exclude=test --exclude=lib2to3 
 for p in py _pytest pytest pluggy iniconfig packaging attr attrs exceptiongroup tomli; do
 	cp -a /usr/lib/python3/dist-packages/$p* "$root/usr/lib/python3/dist-packages/" 2>/dev/null || :
 done
-rm -rf "$root"/usr/lib/python3/dist-packages/pytest_*.egg-info # plugins that stay here
+rm -rf "$root"/usr/lib/python3/dist-packages/pytest_* # plugins stay here
 # What they link to and the guest may have in another version: used by Python alone, not by the proxy.
 ldd "$root/usr/bin/python3" "/usr/lib/python$version"/lib-dynload/*.so | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
 	grep -vE '/(libc|libm|libdl|libpthread|librt|libgcc_s)\.so' | xargs -I{} cp -L {} "$root/opt/lib/"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # test_daemon.sh: clawsupd as `make install` installs it, under systemd on cgroup v2 with a real engine: the unit, the slice,
 # the tenant's limits in force, restart of the daemon, of the engine, the watchdog.
-# guests: bookworm trixie
+# guests in full: bookworm trixie
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_slices.sh: tenant slices over D-Bus in the virtual machine: the values in force in the cgroup files, a
 # container inside the slice, drift found and repaired, a clean stop.
+# guests in full: bookworm trixie
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -11,6 +11,6 @@ LD_LIBRARY_PATH=/opt/lib build/release/test_sandbox --tap=- > /run/out/sandbox.t
 grep -E 'landlock|^not ok' /run/out/sandbox.tap
 grep landlock /run/out/sandbox.tap | grep -q '^ok' || failed=1
 grep landlock /run/out/sandbox.tap | grep -q SKIP && failed=1
-LD_LIBRARY_PATH=/opt/lib PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -p no:cacheprovider -p no:unraisableexception --tb=short \
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 LD_LIBRARY_PATH=/opt/lib PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -p no:cacheprovider -p no:unraisableexception --tb=short \
 	--color=no --durations=12 -k "$(cat /payload/only)" tests/attack/test_attacks.py || failed=1
 exit $failed
